@@ -1,0 +1,1 @@
+"""What touches the world: feeds, the bus, the desk."""

@@ -1,0 +1,1 @@
+"""Publisher and Subscriber: Kafka and memory behind one contract."""

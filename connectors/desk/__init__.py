@@ -1,0 +1,1 @@
+"""Alerts to people: outbox, channels, messages."""

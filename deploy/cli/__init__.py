@@ -1,0 +1,1 @@
+"""The command `straitwatch`: a module for each group of commands."""

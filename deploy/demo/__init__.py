@@ -1,0 +1,1 @@
+"""The outlets and the scenario of the demo."""

@@ -1,0 +1,1 @@
+"""The service on one machine: supervisor, jars and Java, doctor."""

@@ -1,0 +1,1 @@
+"""What decides: records, rules and the Beam graph around them."""

@@ -1,0 +1,1 @@
+"""What crosses a border: records, codec, topics, clock, metric names. Standard library only."""

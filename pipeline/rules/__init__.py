@@ -1,0 +1,1 @@
+"""The decisions: data in, data out. No engine, no network, no clock."""

@@ -1,0 +1,1 @@
+"""Beam composites: wiring and keyed state around the rules, no decisions."""

@@ -1,0 +1,75 @@
+"""The command `straitwatch`: finds the module of a command, runs it, ends with its exit code.
+
+A command's module is imported only when it is asked for, so that light commands start at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Final
+
+import typer
+
+from deploy.errors import CommandError
+
+COMMANDS: Final[dict[str, str]] = {
+    "up": "service",
+    "demo": "demo",
+    "doctor": "service",
+    "pipeline": "pipeline",
+    "feeds": "feeds",
+    "desk": "desk",
+    "alerts": "alerts",
+    "articles": "articles",
+    "topics": "topics",
+    "tag": "tag",
+    "stories": "stories",
+    "detect": "detect",
+    "backtest": "backtest",
+    "bench": "bench",
+    "ledger": "ledger",
+}
+"""Command -> its module in `deploy.cli`; each has ``register(app)``."""
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    app = typer.Typer(
+        name="straitwatch",
+        help="Streaming news monitor: hear within minutes when reporting escalates, with the evidence.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_root)
+    for module in _wanted(sys.argv[1:]):
+        importlib.import_module(f"deploy.cli.{module}").register(app)
+    try:
+        app(standalone_mode=True)
+    except CommandError as e:
+        _say(str(e))
+        raise SystemExit(e.exit_code) from None
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): nothing to tell anybody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _root() -> None:
+    """Straitwatch: feeds in, alerts with their evidence out."""
+
+
+def _wanted(arguments: list[str]) -> list[str]:
+    name = arguments[0] if arguments else ""
+    if name in COMMANDS:
+        return [COMMANDS[name]]
+    return list(dict.fromkeys(COMMANDS.values()))
+
+
+def _say(message: str) -> None:
+    print(f"straitwatch: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201

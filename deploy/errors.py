@@ -1,0 +1,35 @@
+"""Errors that end a command with one line for the person who typed it.
+
+CommandError        carries the exit code
+├── Fault           1: a fault of ours or of the machine
+├── WrongUse        2: wrong use or configuration
+└── Refused         3: refused or not found
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CommandError(Exception):
+    """Ends a command; its text is one line that says what is wrong and what mends it."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class Fault(CommandError):
+    """A fault of ours or of the machine: a port in use, no Java to be had, a full disk."""
+
+    exit_code = 1
+
+
+class WrongUse(CommandError):
+    """Wrong use or configuration: an option, a setting or a file that the user can mend."""
+
+    exit_code = 2
+
+
+class Refused(CommandError):
+    """Refused or not found."""
+
+    exit_code = 3

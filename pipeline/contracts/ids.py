@@ -10,9 +10,7 @@ def article_id(feed_id: str, guid: str | None, link: str | None, title: str) -> 
 
     From the feed and its guid, else its link, else its title: 32 hexadecimal digits.
     """
-    kind, name = next(
-        ((k, v) for k, v in (("g", guid), ("l", link)) if v), ("t", title)
-    )
+    kind, name = next(((k, v) for k, v in (("g", guid), ("l", link)) if v), ("t", title))
     return stable_id(feed_id, kind, name)
 
 

@@ -1,0 +1,137 @@
+"""The settings: environment ``STRAITWATCH_…`` first, then ``straitwatch.toml`` in the home folder.
+
+Read once, in a command; everything below gets values. The contract names the variables; this is their
+only home.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from deploy.errors import WrongUse
+
+PREFIX = "STRAITWATCH_"
+FILE_NAME = "straitwatch.toml"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Every setting of every program, frozen.
+
+    A port of 0 takes any free one.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    home: Path = Field(default_factory=lambda: user_data_path("straitwatch", appauthor=False))
+    """The one folder for all data."""
+    feeds: Path | None = None
+    """Feed list; None: the packaged one."""
+    topics: Path | None = None
+    """Folder of topic files; None: the packaged one."""
+    kafka_bootstrap: str | None = None
+    """Use this Kafka instead of our own: ``host:port[,host:port]``."""
+    flink_rest: str | None = None
+    """Use this Flink cluster instead of our own engine: ``host:port`` of its REST endpoint."""
+    allow_hosts: CommaList = ()
+    """Inner addresses that feeds may be fetched from: ``host:port``."""
+    channels: CommaList = ()
+    """Where alerts go: ``http(s)://`` is the signed webhook, any other scheme apprise's."""
+    database_url: SecretStr | None = None
+    """SQLAlchemy URL; None: SQLite files in the home folder."""
+    webhook_secret: SecretStr | None = None
+    """``whsec_…``; made at the first start and kept in the home folder when none is set."""
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 60
+    """Of articles on Kafka."""
+    poll_seconds: Annotated[float, Field(ge=1, le=86400)] = 120
+    """The shortest interval between two polls of one feed."""
+    article_partitions: Annotated[int, Field(ge=1, le=64)] = 2
+    """Partitions of the articles topic when it is created."""
+    jar_mirror: str | None = None
+    """A Maven repository of your own for the jars; None: the public ones that jgo knows."""
+    contact: str | None = None
+    """An address or URL that feed owners can complain to; goes into the user agent."""
+    port_kafka: Port = 19092
+    port_console: Port = 19080
+    port_feeds_metrics: Port = 19101
+    port_pipeline_metrics: Port = 19102
+    port_desk_metrics: Port = 19103
+
+    @field_validator("allow_hosts", "channels", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("allow_hosts")
+    @classmethod
+    def _host_and_port(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            host, _, port = item.rpartition(":")
+            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+                raise ValueError(f"'{item}' is not host:port")
+        return value
+
+    @field_validator("home", "feeds", "topics")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the file in the home folder."""
+        home = os.environ.get(PREFIX + "HOME")
+        folder = Path(home) if home else user_data_path("straitwatch", appauthor=False)
+        file = TomlConfigSettingsSource(settings_cls, folder.expanduser() / FILE_NAME)
+        return init_settings, env_settings, file
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings of this process; ``overrides`` stand above environment and file.
+
+    Raises:
+        WrongUse: a variable or the file is wrong; the message names it.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as e:
+        raise WrongUse("; ".join(_say(dict(error)) for error in e.errors())) from e
+    except tomllib.TOMLDecodeError as e:
+        raise WrongUse(f"{FILE_NAME} in the home folder is not TOML: {e}") from e
+    for path, name in ((settings.feeds, "FEEDS"), (settings.topics, "TOPICS")):
+        if path is not None and not path.exists():
+            raise WrongUse(
+                f"{PREFIX}{name}: {path} does not exist; set it to one that does or unset it"
+            )
+    return settings
+
+
+def _say(error: dict[str, Any]) -> str:
+    field = ".".join(str(part) for part in error["loc"]) or "settings"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return f"{field}: no such setting in {FILE_NAME}; remove it"
+    return f"{PREFIX}{field.upper()} (or {field} in {FILE_NAME}): {message}"

@@ -49,7 +49,7 @@ class SystemClock:
 
 
 class FakeClock:
-    """A clock that moves only when told, or when somebody waits on it. For tests and simulations."""
+    """A clock that moves only when told or waited on. For tests and simulations."""
 
     def __init__(self, start: datetime) -> None:
         self._start = start

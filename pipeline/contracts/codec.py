@@ -13,7 +13,7 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -32,7 +32,7 @@ def encode(record: Any) -> bytes:
     """One line of JSON for a record of `records`."""
     return json.dumps(
         {"schema": SCHEMA, **to_dict(record)}, ensure_ascii=False, separators=(",", ":")
-    ).encode("utf-8", "surrogatepass")
+    ).encode("utf-8", "replace")
 
 
 def decode(cls: type[R], data: bytes | None) -> R:
@@ -44,7 +44,8 @@ def decode(cls: type[R], data: bytes | None) -> R:
     if not data:
         raise DecodeError(DeadReason.EMPTY, "no bytes")
     try:
-        raw = json.loads(data)
+        # Decoded here: json would guess UTF-16 from a byte order mark.
+        raw = json.loads(data.decode("utf-8"))
     except UnicodeDecodeError as e:
         raise DecodeError(DeadReason.NOT_UTF8, str(e)) from e
     except (ValueError, RecursionError) as e:
@@ -113,13 +114,13 @@ def parse_time(value: str) -> datetime:
 
 
 @cache
-def _writers(cls: type) -> tuple[tuple[str, _Converter], ...]:
+def _writers(cls: Hashable) -> tuple[tuple[str, _Converter], ...]:
     hints = typing.get_type_hints(cls)
     return tuple((f.name, _writer(hints[f.name])) for f in dataclasses.fields(cls))
 
 
 @cache
-def _readers(cls: type) -> tuple[tuple[str, _Converter, Any], ...]:
+def _readers(cls: Hashable) -> tuple[tuple[str, _Converter, Any], ...]:
     hints = typing.get_type_hints(cls)
     return tuple((f.name, _reader(hints[f.name]), f.default) for f in dataclasses.fields(cls))
 

@@ -15,6 +15,6 @@ def article_id(feed_id: str, guid: str | None, link: str | None, title: str) -> 
 
 
 def stable_id(*parts: str) -> str:
-    """32 hexadecimal digits that stand for ``parts``; no two lists of parts share them by joining."""
+    """32 hexadecimal digits that stand for ``parts``; joining makes no two lists alike."""
     text = "\x1f".join(p.replace("\x1f", "\x1f\x1f") for p in parts)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -48,7 +48,7 @@ FEEDS: Final[tuple[Metric, ...]] = (
     Metric(
         "straitwatch_feeds_entries",
         Kind.COUNTER,
-        "Entries of fetched documents, by how the connector took them: new, updated, duplicate, rejected.",
+        "Entries of fetched documents: new, updated, duplicate or rejected.",
         ("outcome",),
     ),
     Metric(
@@ -88,7 +88,7 @@ PIPELINE: Final[tuple[Metric, ...]] = (
     Metric(
         "straitwatch_pipeline_articles",
         Kind.COUNTER,
-        "Articles, by the one way in which they ended: tagged, off_topic, duplicate, dead_letter, redelivered.",
+        "Articles by outcome: tagged, off_topic, duplicate, dead_letter; redelivered apart.",
         ("outcome",),
     ),
     Metric(

@@ -91,7 +91,7 @@ class Article:
     authors: tuple[str, ...]
     guid: str | None
     published_at: datetime | None
-    """As the feed states it; None when absent or unreadable. `rules.times` decides what it means."""
+    """As the feed states it; None when absent or unreadable (`rules.times` decides on it)."""
     seen_at: datetime
     """When we first saw this revision."""
     revision: int = 0
@@ -167,7 +167,7 @@ class SeriesPoint:
     upper: float
     """Upper bound of the ordinary range."""
     score: float
-    """The largest -log10 p of the sliding windows that end with this bucket; 0 when nothing stands out."""
+    """The largest -log10 p of the windows that end with this bucket; 0: nothing stands out."""
     exposure: float
     """Share of the usual feed capacity that delivered, 0 to 1 and above."""
     warm: bool
@@ -276,6 +276,6 @@ class Ledger:
     duplicates: int
     dead_letters: int
     redelivered: int
-    """Byte-equal repeats of a record after a sender's crash: no article of their own, so no outcome."""
+    """Byte-equal repeats after a sender's crash: no article of their own, so no outcome."""
     generation: str = ""
     """Which submission of the pipeline counted: a replay starts a new count."""

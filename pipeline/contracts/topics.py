@@ -24,7 +24,7 @@ class TopicSpec:
     """None: kept by key (compacted)."""
     max_message_bytes: int = 1 * MIB
     append_time: bool = False
-    """The broker stamps records on arrival (LogAppendTime), so that a partition's times never go back."""
+    """The broker stamps records on arrival (LogAppendTime): a partition's times never go back."""
 
     def config(self) -> dict[str, str]:
         """The topic's settings for Kafka."""
@@ -62,7 +62,7 @@ def topic_specs(retention_days: int = 60, article_partitions: int = 2) -> tuple[
     keep = timedelta(days=retention_days)
     long = max(keep, timedelta(days=365))
     return (
-        # Append time: the seen clock of the pipeline is the broker's, so a replay ticks as the live run did.
+        # The pipeline's seen clock is the broker's, so a replay ticks as the live run did.
         TopicSpec(ARTICLES, article_partitions, keep, MAX_ARTICLE_BYTES, append_time=True),
         TopicSpec(FEEDS, 1, keep, append_time=True),
         TopicSpec(TAGGED, article_partitions, keep, MAX_ARTICLE_BYTES),
@@ -97,4 +97,4 @@ CONSUMER_OPTIONS: Final[dict[str, Any]] = {
     "max_partition_fetch_bytes": 2 * MIB,
     "max_poll_records": 1000,
 }
-"""For every consumer. A message above the fetch size still comes, alone: Kafka lets the first through."""
+"""For every consumer. A message above the fetch size still comes, alone."""

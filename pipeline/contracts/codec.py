@@ -64,7 +64,7 @@ def decode(cls: type[R], data: bytes | None) -> R:
 
 def to_dict(record: Any) -> dict[str, Any]:
     """The record as plain JSON values, without the schema number."""
-    return {name: write(getattr(record, name)) for name, write in _writers(type(record))}
+    return {name: write(getattr(record, name)) for name, write in _writers(typing.cast(Hashable, type(record)))}
 
 
 def from_dict(cls: type[R], raw: dict[str, Any]) -> R:
@@ -74,7 +74,7 @@ def from_dict(cls: type[R], raw: dict[str, Any]) -> R:
         DecodeError: with `DeadReason.BAD_FIELD` and the field's name.
     """
     values = []
-    for name, read, default in _readers(cls):
+    for name, read, default in _readers(typing.cast(Hashable, cls)):
         try:
             values.append(read(raw[name]))
         except KeyError:
@@ -114,13 +114,13 @@ def parse_time(value: str) -> datetime:
 
 
 @cache
-def _writers(cls: Hashable) -> tuple[tuple[str, _Converter], ...]:
+def _writers(cls: Any) -> tuple[tuple[str, _Converter], ...]:
     hints = typing.get_type_hints(cls)
     return tuple((f.name, _writer(hints[f.name])) for f in dataclasses.fields(cls))
 
 
 @cache
-def _readers(cls: Hashable) -> tuple[tuple[str, _Converter, Any], ...]:
+def _readers(cls: Any) -> tuple[tuple[str, _Converter, Any], ...]:
     hints = typing.get_type_hints(cls)
     return tuple((f.name, _reader(hints[f.name]), f.default) for f in dataclasses.fields(cls))
 

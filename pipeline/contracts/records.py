@@ -242,6 +242,8 @@ class Alert:
     evidence: tuple[Evidence, ...]
     detector_version: str
     rules_version: str
+    newest_seen_at: datetime | None = None
+    """When the newest article in the window was first seen: latency is measured from it."""
 
 
 @dataclass(frozen=True, slots=True)

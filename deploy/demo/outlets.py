@@ -1,0 +1,119 @@
+"""The demo's outlets on the network: RSS over real HTTP on loopback, with conditional GET.
+
+Each feed also carries what real feeds carry: one entry that nothing can be made of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from xml.sax.saxutils import escape
+
+from deploy.demo.scenario import Item, Outlet
+
+BROKEN_ENTRY = "<item><description></description></item>"
+"""No title, no link, no guid: the connector has to reject it, with a reason."""
+
+
+class OutletServer:
+    """Serves ``/<slug>/rss.xml`` for each outlet; counts the distinct entries that it served."""
+
+    def __init__(self, outlets: tuple[Outlet, ...]) -> None:
+        self._items: dict[str, list[Item]] = {outlet.slug: [] for outlet in outlets}
+        self._publishers = {outlet.slug: outlet.publisher for outlet in outlets}
+        self._served: set[int] = set()
+        self._lock = threading.Lock()
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                server._answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Say nothing: the demo tells its own story."""
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+
+    def __enter__(self) -> OutletServer:
+        """Start to serve."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self._http.shutdown()
+        self._http.server_close()
+
+    @property
+    def host(self) -> str:
+        """``host:port`` to allow-list."""
+        return f"127.0.0.1:{self._http.server_port}"
+
+    @property
+    def served(self) -> int:
+        """Distinct entries that went out, the broken ones included."""
+        with self._lock:
+            return len(self._served)
+
+    def url(self, slug: str) -> str:
+        """The address of an outlet's feed."""
+        return f"http://{self.host}/{slug}/rss.xml"
+
+    def publish(self, items: list[Item]) -> None:
+        """Put items into their outlets' feeds, newest first."""
+        with self._lock:
+            for item in items:
+                self._items[item.outlet].insert(0, item)
+
+    def _answer(self, request: BaseHTTPRequestHandler) -> None:
+        slug = request.path.strip("/").removesuffix("/rss.xml")
+        with self._lock:
+            items = list(self._items.get(slug, ()))
+        if slug not in self._publishers:
+            request.send_error(404)
+            return
+        body = _rss(self._publishers[slug], items, self.host).encode()
+        etag = f'"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
+        if request.headers.get("If-None-Match") == etag:
+            request.send_response(304)
+            request.send_header("ETag", etag)
+            request.end_headers()
+            return
+        request.send_response(200)
+        request.send_header("Content-Type", "application/rss+xml; charset=utf-8")
+        request.send_header("Content-Length", str(len(body)))
+        request.send_header("ETag", etag)
+        request.end_headers()
+        request.wfile.write(body)
+        with self._lock:
+            self._served.update(item.number for item in items)
+            self._served.add(-1 - list(self._publishers).index(slug))
+
+
+def _rss(publisher: str, items: list[Item], host: str) -> str:
+    entries = "".join(_entry(item, host) for item in items)
+    return (
+        '<?xml version="1.0" encoding="utf-8"?><rss version="2.0"><channel>'
+        f"<title>{escape(publisher)}</title><link>http://{host}/</link>"
+        f"<description>{escape(publisher)}</description>{entries}{BROKEN_ENTRY}</channel></rss>"
+    )
+
+
+def _entry(item: Item, host: str) -> str:
+    link = f"http://{host}/{item.outlet}/{item.number}"
+    return (
+        f"<item><title>{escape(item.title)}</title><link>{link}</link>"
+        f"<guid>{link}</guid><description>{escape(item.summary)}</description>"
+        f"<pubDate>{format_datetime(item.published_at)}</pubDate></item>"
+    )

@@ -1,0 +1,92 @@
+"""A webhook receiver, as an analyst's system would have one: it checks each signature."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from pipeline.contracts import codec
+from pipeline.contracts.records import Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One alert revision that arrived with a good signature."""
+
+    alert: Alert
+    key: str
+    """Its ``Idempotency-Key``."""
+    at: datetime
+
+
+class WebhookReceiver:
+    """Takes signed alerts on a loopback port; keeps each revision once."""
+
+    def __init__(self, secret: str) -> None:
+        self._webhook = Webhook(secret)
+        self._received: dict[str, Received] = {}
+        self._news = threading.Condition()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                self.send_response(receiver._take(dict(self.headers.items()), body))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                """Say nothing: the demo tells its own story."""
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
+
+    def __enter__(self) -> WebhookReceiver:
+        """Start to listen."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Stop."""
+        self._http.shutdown()
+        self._http.server_close()
+
+    @property
+    def url(self) -> str:
+        """Where alerts are posted to."""
+        return f"http://127.0.0.1:{self._http.server_port}/alerts"
+
+    @property
+    def received(self) -> tuple[Received, ...]:
+        """Every revision so far, in order of arrival."""
+        with self._news:
+            return tuple(self._received.values())
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until there is at least one alert; whether there is."""
+        with self._news:
+            return self._news.wait_for(lambda: bool(self._received), seconds)
+
+    def _take(self, headers: dict[str, str], body: bytes) -> int:
+        lower = {name.lower(): value for name, value in headers.items()}
+        try:
+            self._webhook.verify(body, lower)
+        except WebhookVerificationError:
+            return 401
+        received = Received(
+            codec.decode(Alert, body), lower.get("idempotency-key", ""), datetime.now(UTC)
+        )
+        with self._news:
+            self._received.setdefault(received.key, received)
+            self._news.notify_all()
+        return 204

@@ -1,0 +1,146 @@
+"""The engine on one machine: Beam's Flink job server with Flink inside, one JVM."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deploy.errors import Fault
+from deploy.local.ports import HOST
+
+# Flink 1.19 on Java 17 and newer (its own bin/config.sh has the list).
+_OPENED: Final = (
+    "java.base/java.lang",
+    "java.base/java.util",
+    "java.base/java.nio",
+    "java.base/java.util.concurrent",
+    "java.base/java.net",
+    "java.base/java.io",
+)
+
+CHECKPOINTS_KEPT: Final = 3
+
+_CONFIGURATION: Final = """\
+# Written at every start and before each submission: changes are lost.
+state.backend.type: hashmap
+state.checkpoints.dir: "{checkpoints}"
+state.checkpoints.num-retained: {kept}
+rest.address: {host}
+rest.bind-address: {host}
+rest.port: {rest_port}
+jobmanager.bind-host: {host}
+jobmanager.rpc.address: {host}
+jobmanager.rpc.port: {rpc_port}
+jobmanager.memory.process.size: 1200m
+taskmanager.host: {host}
+taskmanager.bind-host: {host}
+taskmanager.numberOfTaskSlots: {slots}
+taskmanager.memory.managed.size: 64m
+taskmanager.memory.network.min: 64m
+taskmanager.memory.network.max: 64m
+# Kafka or the workers may be away for as long as it takes.
+restart-strategy.type: fixed-delay
+restart-strategy.fixed-delay.attempts: 1000000
+restart-strategy.fixed-delay.delay: 1s
+heartbeat.interval: 2000
+heartbeat.timeout: 10000
+metrics.reporters: prom
+metrics.reporter.prom.factory.class: org.apache.flink.metrics.prometheus.PrometheusReporterFactory
+metrics.reporter.prom.port: {metrics_port}
+web.submit.enable: false
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePorts:
+    """The ports of the engine; all on this machine only."""
+
+    job: int
+    """Beam's job service: submissions go there."""
+    artifact: int
+    rest: int
+    """Flink's REST service; up while a job runs."""
+    rpc: int
+    metrics: int
+    """Flink's Prometheus reporter; up while a job runs."""
+    workers: int
+    """The worker pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSetup:
+    """What it takes to start the engine."""
+
+    folder: Path
+    java: Path
+    class_path: Path
+    ports: EnginePorts
+    slots: int = 2
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where Flink keeps the checkpoints of all jobs, a folder each."""
+        return self.folder / "checkpoints"
+
+    def prepare(self) -> None:
+        """Make the folders and write the configuration.
+
+        Raises:
+            Fault: the folder cannot be written.
+        """
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            (self.folder / "artifacts").mkdir(exist_ok=True)
+            self.configure(restore_from=None)
+        except OSError as e:
+            raise Fault(f"cannot write {self.folder}: {e.strerror}") from e
+
+    def configure(self, restore_from: Path | None) -> None:
+        """Write the configuration; the next job submitted starts from that checkpoint.
+
+        Flink reads it at each submission. The option of the command line for a savepoint is ignored
+        without a word when the engine runs inside the job server, so it has to stand here.
+        """
+        text = _CONFIGURATION.format(
+            host=HOST,
+            checkpoints=self.checkpoints.as_uri(),
+            kept=CHECKPOINTS_KEPT,
+            slots=self.slots,
+            rest_port=self.ports.rest,
+            rpc_port=self.ports.rpc,
+            metrics_port=self.ports.metrics,
+        )
+        if restore_from is not None:
+            text += f'execution.savepoint.path: "{restore_from.as_uri()}"\n'
+        folder = self.folder / "conf"
+        folder.mkdir(exist_ok=True)
+        new = folder / "config.yaml.new"
+        new.write_text(text)
+        new.replace(folder / "config.yaml")
+
+    def command(self) -> list[str]:
+        """The engine's command line."""
+        return [
+            str(self.java),
+            *("-Xms128m", "-Xmx700m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"),
+            *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
+            "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
+            "-Dorg.slf4j.simpleLogger.showDateTime=true",
+            "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS",
+            *("-cp", str(self.class_path)),
+            "org.apache.beam.runners.flink.FlinkJobServerDriver",
+            *("--job-host", HOST),
+            *("--job-port", str(self.ports.job)),
+            *("--artifact-port", str(self.ports.artifact)),
+            *("--expansion-port", "-1"),
+            *("--flink-master", "[local]"),
+            *("--flink-conf-dir", str(self.folder / "conf")),
+            *("--artifacts-dir", str(self.folder / "artifacts")),
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """Variables beside the usual ones."""
+        # Flink itself looks there for its configuration. Fewer arenas of glibc: tens of MB less.
+        return {"FLINK_CONF_DIR": str(self.folder / "conf"), "MALLOC_ARENA_MAX": "2"}

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# ./run.sh COMMAND: sets up what the command needs, then runs it. Python 3.11 or newer is all that must be there.
+#   install            the service: virtual environment, Java where there is none, jars of Kafka and the engine
+#   up | demo | …      every command of `straitwatch` (./run.sh --help lists them)
+#   test | test-all    the everyday tests (under ten minutes) | the long ones too
+#   lint | types       ruff and the import contracts | mypy
+#   bench | fuzz | chaos   figures | the parser under random input | kill -9 of every part
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+venv=.venv
+say() { echo "run.sh: $*" >&2; }
+die() { say "$1"; exit 1; }
+
+find_python() {
+  local name lacks_venv=
+  for name in "${PYTHON:-}" python3 python3.13 python3.12 python3.11 python3.14; do
+    [ -n "$name" ] && command -v "$name" >/dev/null || continue
+    "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+    "$name" -c 'import venv, ensurepip' 2>/dev/null || { lacks_venv=$name; continue; }
+    echo "$name"
+    return
+  done
+  [ -z "${lacks_venv:-}" ] || die "$lacks_venv has no venv module: install the package python3-venv of this system"
+  die "Python 3.11 or newer is needed: install it, or name it with PYTHON=… ./run.sh"
+}
+
+# Java of 17 or newer on the PATH, as deploy/local/java.py has it.
+has_java() {
+  local version
+  version=$(java -version 2>&1 | sed -n 's/.*version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n 1) || return 1
+  [ "${version:-0}" -ge 17 ]
+}
+
+# packages STAMP LOCK…: what the lock files name, once for each content of them.
+packages() {
+  local stamp=$venv/.stamp-$1; shift
+  local wanted
+  wanted=$(cat pyproject.toml "$@" | cksum)
+  [ -x $venv/bin/python ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
+  if ! $venv/bin/python -c '' 2>/dev/null; then
+    local python; python=$(find_python)
+    say "virtual environment in $venv with $("$python" --version)"
+    rm -rf $venv
+    "$python" -m venv $venv
+  fi
+  say "Python packages; the first time takes some minutes"
+  local lock flags=()
+  for lock in "$@"; do flags+=(-r "$lock"); done
+  $venv/bin/pip install -q --disable-pip-version-check --require-hashes "${flags[@]}" \
+    || die "pip could not install the packages: the lines above say why; mend it and run again"
+  $venv/bin/pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e . \
+    || die "pip could not install the project itself"
+  echo "$wanted" >"$stamp"
+}
+
+install() {
+  local locks=(deploy/locks/python.lock)
+  # The tests' lock has all of these and Java; do not take anything back from it.
+  [ ! -f $venv/.stamp-tests ] || { install_tests; return; }
+  has_java || locks+=(deploy/locks/java.lock)
+  packages service "${locks[@]}"
+  $venv/bin/python -m deploy.local.install
+}
+
+install_tests() {
+  packages tests deploy/locks/python-dev.lock
+  $venv/bin/python -m deploy.local.install --tests
+}
+
+command=${1:-}
+case $command in
+  install) install; say "ready: ./run.sh up starts the service, ./run.sh demo shows it" ;;
+  test | test-all)
+    shift
+    install_tests
+    marks='not slow'; [ "$command" = test ] || marks=''
+    exec $venv/bin/python -m pytest -m "$marks" "$@"
+    ;;
+  lint)
+    install_tests
+    $venv/bin/ruff check . && $venv/bin/ruff format --check . && exec $venv/bin/lint-imports
+    ;;
+  types) install_tests; exec $venv/bin/mypy -p pipeline -p connectors -p deploy ;;
+  bench) install_tests; exec $venv/bin/straitwatch "$@" ;;
+  fuzz) shift; install_tests; exec $venv/bin/straitwatch bench fuzz "$@" ;;
+  chaos) shift; install; exec $venv/bin/straitwatch bench chaos "$@" ;;
+  '' | help | -h | usage) sed -n '2,7s/^# \{0,1\}//p' "$0"; [ -n "$command" ] || exit 2 ;;
+  *) install; exec $venv/bin/straitwatch "$@" ;;
+esac

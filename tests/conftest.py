@@ -1,0 +1,115 @@
+"""What many tests share: a real Kafka and a real engine, one of each a session."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.errors import Fault
+from deploy.local import java, ports
+from deploy.local.engine import EnginePorts, EngineSetup
+from deploy.local.jars import JarStore
+from deploy.local.kafka import KafkaSetup, is_ready
+from deploy.local.processes import leashed
+
+START_SECONDS = 60
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    """Look again and again until the condition holds; fail with ``what`` when it never does."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(f"not within {seconds:.0f} s: {what}")
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """``host:port`` of a real broker, shared by the session: make topics with names of your own."""
+    folder = tmp_path_factory.mktemp("kafka")
+    setup = KafkaSetup(folder, _java(), _jars("kafka"), ports.find_free(), ports.find_free())
+    setup.prepare()
+    with _running(setup.command(), folder / "kafka.log") as kafka:
+        _ready(kafka, folder / "kafka.log", lambda: is_ready(setup.bootstrap))
+        yield setup.bootstrap
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSetup]:
+    """A real engine with its worker pool; `EngineSetup.ports` says where. One job at a time."""
+    import sys
+
+    folder = tmp_path_factory.mktemp("engine")
+    taken: set[int] = set()
+    setup = EngineSetup(
+        folder,
+        _java(),
+        _jars("flink"),
+        EnginePorts(*(ports.find_free(taken) for _ in EnginePorts.__dataclass_fields__)),
+    )
+    setup.prepare()
+    pool = [sys.executable, "-m", "deploy.local.worker_pool", "--port", str(setup.ports.workers)]
+    log = folder / "engine.log"
+    with (
+        _running(setup.command(), log, setup.environment()) as jvm,
+        _running(pool, folder / "workers.log") as workers,
+    ):
+        _ready(jvm, log, lambda: ports.answers(setup.ports.job))
+        _ready(workers, folder / "workers.log", lambda: ports.answers(setup.ports.workers))
+        yield setup
+
+
+class _running:  # noqa: N801 - reads as a word of the with statement
+    """A process that ends with the block, and with us."""
+
+    def __init__(self, command: list[str], log: Path, extra: dict[str, str] | None = None) -> None:
+        import os
+
+        self._log = log.open("ab")
+        self._process = subprocess.Popen(
+            leashed(command),
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={**os.environ, **(extra or {})},
+        )
+
+    def __enter__(self) -> subprocess.Popen[bytes]:
+        return self._process
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+
+def _ready(process: subprocess.Popen[bytes], log: Path, answers: Callable[[], bool]) -> None:
+    def condition() -> bool:
+        if process.poll() is not None:
+            pytest.fail(f"{log.stem} ended at its start: {log.read_text()[-1000:]}")
+        return answers()
+
+    wait_until(condition, f"{log.stem} answers; see {log}")
+
+
+def _java() -> Path:
+    try:
+        return java.find_java().path
+    except Fault as e:
+        pytest.skip(str(e))
+
+
+def _jars(name: str) -> Path:
+    try:
+        return JarStore().class_path(name)
+    except Fault as e:
+        pytest.skip(str(e))

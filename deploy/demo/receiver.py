@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import Final
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from pipeline.contracts import codec
-from pipeline.contracts.records import Alert
+from pipeline.contracts.records import Alert, AlertState
+
+_CALMING: Final = (AlertState.DE_ESCALATED, AlertState.CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,19 @@ class Received:
     key: str
     """Its ``Idempotency-Key``."""
     at: datetime
+    repeats: int = 0
+    """How often it came again with the same key."""
+
+    @property
+    def latency_s(self) -> float | None:
+        """Seconds from first sight of the newest story behind the revision to its arrival.
+
+        None when the revision says that an episode calms down: no story made that.
+        """
+        alert = self.alert
+        if alert.newest_seen_at is None or alert.state in _CALMING:
+            return None
+        return (self.at - alert.newest_seen_at).total_seconds()
 
 
 class WebhookReceiver:
@@ -87,6 +103,8 @@ class WebhookReceiver:
             codec.decode(Alert, body), lower.get("idempotency-key", ""), datetime.now(UTC)
         )
         with self._news:
-            self._received.setdefault(received.key, received)
+            if (before := self._received.get(received.key)) is not None:
+                received = replace(before, repeats=before.repeats + 1)
+            self._received[received.key] = received
             self._news.notify_all()
         return 204

@@ -1,0 +1,81 @@
+"""The pipeline's metrics, from its own ledger: exact after every recovery."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from connectors.bus.base import Start
+from connectors.bus.errors import Unavailable
+from connectors.bus.kafka import KafkaSubscriber
+from pipeline.contracts import codec
+from pipeline.contracts.metrics import metric
+from pipeline.contracts.records import Ledger
+from pipeline.contracts.topics import LEDGER
+
+_OUTCOMES: Final = {
+    "tagged": "tagged",
+    "off_topic": "off_topic",
+    "duplicate": "duplicates",
+    "dead_letter": "dead_letters",
+    "redelivered": "redelivered",
+}
+"""Label value -> field of `Ledger`."""
+
+
+class LedgerCollector(Collector):
+    """The newest ledger record of each partition, as counters."""
+
+    def __init__(self) -> None:
+        self._newest: dict[tuple[str, int], Ledger] = {}
+        self._lock = threading.Lock()
+
+    def take(self, record: Ledger) -> None:
+        """One more record, in the order of the topic."""
+        with self._lock:
+            if any(r.generation != record.generation for r in self._newest.values()):
+                # A replay on purpose counts anew; Prometheus sees a counter reset, as it should.
+                self._newest.clear()
+            self._newest[record.source_topic, record.partition] = record
+
+    def collect(self) -> Iterator[Metric]:
+        """Prometheus' samples."""
+        listed = metric("straitwatch_pipeline_articles")
+        family = CounterMetricFamily(listed.name, listed.meaning, labels=listed.labels)
+        with self._lock:
+            records = tuple(self._newest.values())
+        for outcome, field in _OUTCOMES.items():
+            family.add_metric([outcome], sum(getattr(r, field) for r in records))
+        yield family
+
+
+def export_pipeline_metrics(kafka: str, port: int) -> None:
+    """Serve the metrics page on ``port`` of the loopback address, from a thread of its own.
+
+    Raises:
+        OSError: the port is taken.
+    """
+    collector = LedgerCollector()
+    registry = CollectorRegistry()
+    registry.register(collector)
+    start_http_server(port, "127.0.0.1", registry)
+    threading.Thread(target=_follow, args=(kafka, collector), daemon=True).start()
+
+
+def _follow(kafka: str, collector: LedgerCollector) -> None:
+    pause = threading.Event()
+    while True:
+        try:
+            subscriber = KafkaSubscriber(
+                kafka, [LEDGER], client_id="straitwatch-pipeline-metrics", start=Start.EARLIEST
+            )
+            while True:
+                for message in subscriber.poll(1000, 5.0):
+                    collector.take(codec.decode(Ledger, message.value))
+        except Unavailable:
+            pause.wait(5.0)

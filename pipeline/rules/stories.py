@@ -1,0 +1,425 @@
+"""Stories: which articles are one text, and which report one event. A streaming index of 72 hours.
+
+Two levels. A *text group* (``story_id``) holds reprints of one text and is what a spike counts; an
+*event group* (``event_id``) holds independent reports of one event. An article joins a group when
+it is like one of its texts *and* like the group's oldest one: groups never grow by chaining
+through a short headline. A group is named by the article that opened it.
+
+The index decides once, on arrival. Each decision is an entry of a log (`assign`); replaying the log
+gives the same index without deciding anew (`restore`), so that newer rules never move older
+articles.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from pipeline.contracts.records import Lang
+from pipeline.rules.stories_normalise import Text, canonical_url, normalise
+from pipeline.rules.stories_similarity import LIMITS, Likeness, Limits, Relation, compare
+from pipeline.rules.stories_wires import WireTable
+
+VERSION: Final = 1
+"""Of the log's entries. A log of another version is not read: its index starts empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorySettings:
+    """How far an index looks back, and what it takes for the same."""
+
+    window: timedelta = timedelta(hours=72)
+    limits: Limits = LIMITS
+    max_items: int = 100_000
+    """The oldest go first beyond this, however young: the bound on memory (about 4 kB an item)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoryItem:
+    """What the index needs of an article."""
+
+    article_id: str
+    revision: int
+    lang: Lang
+    title: str
+    summary: str
+    link: str | None
+    publisher: str
+    owner: str
+    seen_at: datetime
+    published_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """Where an article belongs."""
+
+    story_id: str
+    event_id: str
+    reprint: bool
+    """It joined a text that was there before."""
+    possible_reprint_of: str | None
+    """The article that this one may be a copy of, kept apart because unsure."""
+
+
+class StoryError(ValueError):
+    """An entry of the log that cannot be read."""
+
+
+@dataclass(slots=True)
+class _Member:
+    article_id: str
+    revision: int
+    text: Text
+    url: str | None
+    owner: str
+    seen_us: int
+    assignment: Assignment
+    entry: bytes
+
+
+_Sighting = tuple[str, str, bool]
+"""Two owners with headlines alike, and whether word for word."""
+
+_RAREST: Final = 14
+"""Grams of a title that are looked up, the rarest: two titles alike enough to matter share some."""
+_CANDIDATES: Final = 48
+"""Texts compared in full, those first that share most rare grams."""
+_LEARN_JACCARD: Final = 0.4
+_LEARN_GRAMS: Final = 10
+_VERBATIM: Final = (0.85, 0.95)
+"""Jaccard, or containment, from which two headlines count as verbatim for `WireTable`."""
+_EVENT_ANCHOR: Final = 0.3
+_STORY_ANCHOR: Final = 0.35
+"""Containment that the group's oldest text must show as well: against chaining."""
+_LOG_SLACK: Final = 512
+_US: Final = 1_000_000
+
+
+class StoryIndex:
+    """The texts of the last 72 hours in one language, with their groups.
+
+    Deterministic: the same items in the same order give the same assignments and the same entries.
+    Not safe for threads.
+    """
+
+    def __init__(self, settings: StorySettings | None = None) -> None:
+        self._settings = settings or StorySettings()
+        self._window_us = int(self._settings.window.total_seconds()) * _US
+        self._wires = WireTable()
+        self._members: dict[int, _Member] = {}
+        self._order: deque[int] = deque()
+        self._next_slot = 0
+        self._slot_of: dict[str, int] = {}
+        self._by_url: dict[str, int] = {}
+        self._by_gram: dict[str, list[int]] = {}
+        self._by_lead: dict[str, list[int]] = {}
+        self._stories: dict[str, deque[int]] = {}
+        self._events: dict[str, deque[int]] = {}
+        self._clock_us = 0
+        self._log_entries = 0
+
+    def __len__(self) -> int:
+        """Articles in the window."""
+        return len(self._members)
+
+    def assign(self, item: StoryItem) -> tuple[Assignment, bytes]:
+        """Decide where ``item`` belongs, and remember it.
+
+        An edited article (a known id with a higher revision) keeps its groups and is compared by
+        its new text from now on. A revision that is known already changes nothing.
+
+        Returns:
+            The assignment, and the log entry to append; empty when nothing changed.
+        """
+        self._advance(_us(item.seen_at))
+        known = self._members.get(self._slot_of.get(item.article_id, -1))
+        if known is not None and item.revision <= known.revision:
+            return known.assignment, b""
+        text = normalise(item.title, item.summary, item.lang)
+        url = canonical_url(item.link)
+        no_sightings: list[_Sighting] = []
+        if known is not None:
+            assignment, learned = known.assignment, no_sightings
+        else:
+            assignment, learned = self._decide(item, text, url)
+        entry = _entry(item, assignment, learned)
+        self._learn(learned)
+        self._add(item, text, url, assignment, entry)
+        return assignment, entry
+
+    @classmethod
+    def restore(cls, settings: StorySettings | None, entries: Iterable[bytes]) -> StoryIndex:
+        """The index whose log ``entries`` are, in the order in which they were given.
+
+        Raises:
+            StoryError: an entry is none of ours.
+        """
+        index = cls(settings)
+        for entry in entries:
+            if entry:
+                index._replay(entry)
+        return index
+
+    def prune(self, now: datetime) -> list[bytes] | None:
+        """The entries that the log should hold from now on, when rewriting it is worth while.
+
+        Without an answer nothing changes, so that log and index never differ.
+        """
+        cut = max(self._clock_us, _us(now)) - self._window_us
+        live = sum(1 for m in self._members.values() if m.seen_us >= cut)
+        if self._log_entries < 2 * live + _LOG_SLACK and not (live == 0 < self._log_entries):
+            return None
+        self._advance(_us(now))
+        entries = [_wires_entry(self._wires, self._clock_us)]
+        entries += [self._members[slot].entry for slot in self._order if slot in self._members]
+        self._log_entries = len(entries)
+        return entries
+
+    # Deciding
+
+    def _decide(
+        self, item: StoryItem, text: Text, url: str | None
+    ) -> tuple[Assignment, list[_Sighting]]:
+        story: tuple[tuple[Likeness, float, int], _Member] | None = None
+        possible: tuple[tuple[Likeness, float, int], _Member] | None = None
+        event: tuple[tuple[Likeness, float, int], _Member] | None = None
+        alike: dict[str, float] = {}
+        seen_us = _us(item.seen_at)
+        for slot in self._candidates(text, url):
+            member = self._members[slot]
+            relation = Relation(
+                same_owner=member.owner == item.owner,
+                same_url=url is not None and member.url == url,
+                hours=abs(seen_us - member.seen_us) / _US / 3600,
+                wire=self._wires.affinity(item.owner, member.owner),
+            )
+            likeness = compare(text, member.text, relation, self._settings.limits)
+            jaccard, contained = _overlap(text, member.text)
+            if not relation.same_owner and _counts_for_wire(text, member.text, jaccard):
+                verbatim = jaccard >= _VERBATIM[0] or contained >= _VERBATIM[1]
+                alike[member.owner] = max(
+                    alike.get(member.owner, 0.0), 1.0 if verbatim else jaccard
+                )
+            if likeness is Likeness.NONE:
+                continue
+            rank = (likeness, jaccard, -slot)
+            if likeness is Likeness.REPRINT:
+                if self._anchored(
+                    text, relation, self._stories, member.assignment.story_id, _STORY_ANCHOR
+                ):
+                    if story is None or rank > story[0]:
+                        story = rank, member
+                elif possible is None or rank > possible[0]:
+                    possible = rank, member
+            elif likeness is Likeness.POSSIBLE and (possible is None or rank > possible[0]):
+                possible = rank, member
+            if self._anchored(
+                text, relation, self._events, member.assignment.event_id, _EVENT_ANCHOR
+            ) and (event is None or rank > event[0]):
+                event = rank, member
+        learned = [(item.owner, owner, j == 1.0) for owner, j in sorted(alike.items())]
+        if story is not None:
+            base = story[1].assignment
+            return Assignment(base.story_id, base.event_id, True, None), learned
+        event_id = event[1].assignment.event_id if event is not None else item.article_id
+        copy_of = possible[1].article_id if possible is not None else None
+        return Assignment(item.article_id, event_id, False, copy_of), learned
+
+    def _candidates(self, text: Text, url: str | None) -> list[int]:
+        shared: Counter[int] = Counter()
+        for index, grams in ((self._by_gram, text.grams), (self._by_lead, text.lead)):
+            for posting in self._rarest(index, grams):
+                shared.update(posting)
+        ranked = sorted(
+            ((n, slot) for slot, n in shared.items() if n > 1 or len(text.grams) < 4),
+            reverse=True,
+        )[:_CANDIDATES]
+        slots = {slot for _, slot in ranked}
+        if url is not None and (slot := self._by_url.get(url, -1)) in self._members:
+            slots.add(slot)
+        return sorted(slots)
+
+    def _rarest(self, index: dict[str, list[int]], grams: frozenset[str]) -> Iterator[list[int]]:
+        found = sorted((len(p), g) for g in grams if (p := index.get(g)))
+        for _, gram in found[:_RAREST]:
+            yield index[gram]
+
+    def _anchored(
+        self,
+        text: Text,
+        relation: Relation,
+        groups: dict[str, deque[int]],
+        group_id: str,
+        least: float,
+    ) -> bool:
+        if relation.same_url:
+            return True
+        oldest = self._members[groups[group_id][0]].text
+        _, contained = _overlap(text, oldest)
+        return contained >= least or _lead_overlap(text, oldest) >= 0.5
+
+    # Remembering
+
+    def _learn(self, sightings: Iterable[_Sighting]) -> None:
+        for a, b, verbatim in sightings:
+            self._wires.learn(a, b, verbatim=verbatim)
+
+    def _add(
+        self, item: StoryItem, text: Text, url: str | None, assignment: Assignment, entry: bytes
+    ) -> None:
+        old = self._slot_of.pop(item.article_id, None)
+        slot = self._next_slot
+        self._next_slot += 1
+        self._members[slot] = _Member(
+            item.article_id,
+            item.revision,
+            text,
+            url,
+            item.owner,
+            _us(item.seen_at),
+            assignment,
+            entry,
+        )
+        self._order.append(slot)
+        self._slot_of[item.article_id] = slot
+        if url is not None:
+            self._by_url[url] = slot
+        for index, grams in ((self._by_gram, text.grams), (self._by_lead, text.lead)):
+            for gram in grams:
+                index.setdefault(gram, []).append(slot)
+        self._stories.setdefault(assignment.story_id, deque()).append(slot)
+        self._events.setdefault(assignment.event_id, deque()).append(slot)
+        if old is not None:
+            self._forget(old)
+        self._log_entries += 1
+
+    def _advance(self, now_us: int) -> None:
+        self._clock_us = max(self._clock_us, now_us)
+        oldest = self._clock_us - self._window_us
+        while self._order:
+            slot = self._order[0]
+            member = self._members.get(slot)
+            if member is not None:
+                if member.seen_us >= oldest and len(self._members) <= self._settings.max_items:
+                    break
+                self._slot_of.pop(member.article_id, None)
+                self._forget(slot)
+            self._order.popleft()
+
+    def _forget(self, slot: int) -> None:
+        member = self._members.pop(slot)
+        if member.url is not None and self._by_url.get(member.url) == slot:
+            del self._by_url[member.url]
+        for groups, group_id in (
+            (self._stories, member.assignment.story_id),
+            (self._events, member.assignment.event_id),
+        ):
+            group = groups[group_id]
+            group.remove(slot)
+            if not group:
+                del groups[group_id]
+        # Oldest first, so the slot stands at a posting's beginning: O(1) a gram.
+        for index, grams in ((self._by_gram, member.text.grams), (self._by_lead, member.text.lead)):
+            for gram in grams:
+                posting = index[gram]
+                posting.remove(slot)
+                if not posting:
+                    del index[gram]
+
+    def _replay(self, entry: bytes) -> None:
+        try:
+            raw = json.loads(entry)
+            if raw["v"] != VERSION:
+                raise StoryError(f"version {raw['v']} of an entry, this program reads {VERSION}")
+            if "wires" in raw:
+                self._wires.load(raw["wires"])
+                self._advance(int(raw["now"]))
+                self._log_entries += 1
+                return
+            item, assignment, learned = _read(raw)
+        except (ValueError, KeyError, TypeError) as e:
+            raise e if isinstance(e, StoryError) else StoryError(f"not an entry: {e}") from e
+        self._advance(_us(item.seen_at))
+        self._learn(learned)
+        text = normalise(item.title, item.summary, item.lang)
+        self._add(item, text, canonical_url(item.link), assignment, entry)
+
+
+def _overlap(a: Text, b: Text) -> tuple[float, float]:
+    """Jaccard and containment of two titles."""
+    shared = len(a.grams & b.grams)
+    union = len(a.grams) + len(b.grams) - shared
+    return shared / (union or 1), shared / (min(len(a.grams), len(b.grams)) or 1)
+
+
+def _lead_overlap(a: Text, b: Text) -> float:
+    shared = len(a.lead & b.lead)
+    return shared / ((len(a.lead) + len(b.lead) - shared) or 1)
+
+
+def _counts_for_wire(a: Text, b: Text, jaccard: float) -> bool:
+    return jaccard >= _LEARN_JACCARD and min(len(a.grams), len(b.grams)) >= _LEARN_GRAMS
+
+
+def _us(time: datetime) -> int:
+    delta = time - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86400 + delta.seconds) * _US + delta.microseconds
+
+
+def _time(us: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+
+
+def _entry(item: StoryItem, assignment: Assignment, learned: list[_Sighting]) -> bytes:
+    raw: dict[str, Any] = {
+        "v": VERSION,
+        "id": item.article_id,
+        "rev": item.revision,
+        "lang": item.lang.value,
+        "title": item.title,
+        # No more than is compared: the log is state.
+        "lead": item.summary[:400],
+        "link": item.link,
+        "pub": item.publisher,
+        "own": item.owner,
+        "seen": _us(item.seen_at),
+        "story": assignment.story_id,
+        "event": assignment.event_id,
+        "re": assignment.reprint,
+        "maybe": assignment.possible_reprint_of,
+    }
+    if learned:
+        raw["wire"] = [[b, verbatim] for _, b, verbatim in learned]
+    return _dump(raw)
+
+
+def _read(raw: dict[str, Any]) -> tuple[StoryItem, Assignment, list[_Sighting]]:
+    item = StoryItem(
+        article_id=raw["id"],
+        revision=raw["rev"],
+        lang=Lang(raw["lang"]),
+        title=raw["title"],
+        summary=raw["lead"],
+        link=raw["link"],
+        publisher=raw["pub"],
+        owner=raw["own"],
+        seen_at=_time(raw["seen"]),
+        published_at=None,
+    )
+    assignment = Assignment(raw["story"], raw["event"], raw["re"], raw["maybe"])
+    return item, assignment, [(item.owner, b, verbatim) for b, verbatim in raw.get("wire", ())]
+
+
+def _wires_entry(wires: WireTable, clock_us: int) -> bytes:
+    return _dump({"v": VERSION, "wires": wires.dump(), "now": clock_us})
+
+
+def _dump(raw: dict[str, Any]) -> bytes:
+    return json.dumps(raw, ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8", "surrogatepass"
+    )

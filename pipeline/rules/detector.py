@@ -1,0 +1,433 @@
+"""The detector of one topic: tagged articles and feed reports in, alerts and series points out.
+
+Pure and deterministic: time comes in with `TopicDetector.tick`. What arrives is held until the next
+tick and then taken in the order of (arrival, id), so that the order inside a tick does not matter.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pipeline.contracts.codec import from_dict, to_dict
+from pipeline.contracts.ids import stable_id
+from pipeline.contracts.records import (
+    Alert,
+    AlertState,
+    Baseline,
+    FeedStatus,
+    Observed,
+    Series,
+    SeriesPoint,
+    Severity,
+    TaggedArticle,
+    TopicTag,
+)
+from pipeline.rules import evidence, lifecycle, reasons
+from pipeline.rules.counts import Stories, Story
+from pipeline.rules.exposure import Completeness, Exposure
+from pipeline.rules.lifecycle import Episode, Moment
+from pipeline.rules.series import SeriesCore, Spike, SpikeSettings
+from pipeline.rules.severity import corroborated_level, severity_of
+from pipeline.rules.spike import tail_score
+from pipeline.rules.times import BUCKET, MINUTE, OutletClocks, moment, seconds
+
+DETECTOR_VERSION: Final = "1"
+"""Changes whenever the same input may give other alerts, or the state another form."""
+
+TICK: Final = timedelta(seconds=5)
+"""Between the ticks that follow an arrival."""
+_TICK_S: Final = int(TICK.total_seconds())
+
+_NEW, _CHANGED = 0, 1
+_VOLUME, _ESCALATION = 1, 2
+
+
+class StateError(ValueError):
+    """The bytes are no state of this detector version; it must be rebuilt by replay."""
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorSettings:
+    """What a topic may set. ``spike`` holds the measured numbers of the decision."""
+
+    sensitivity: float = 0.10
+    """False alerts a week that one is willing to see in one topic."""
+    spike: SpikeSettings = field(default_factory=SpikeSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class TickResult:
+    """What a tick has to tell."""
+
+    alerts: tuple[Alert, ...] = ()
+    points: tuple[SeriesPoint, ...] = ()
+
+
+class TopicDetector:
+    """Both series of one topic, and its alert."""
+
+    def __init__(
+        self, topic: str, settings: DetectorSettings | None = None, *, rules_version: str
+    ) -> None:
+        self.topic = topic
+        self._settings = settings or DetectorSettings()
+        self._rules_version = rules_version
+        self._exposure = Exposure()
+        self._completeness = Completeness()
+        self._clocks = OutletClocks()
+        self._stories = Stories()
+        spike = self._spike_settings()
+        self._escalation = SeriesCore(spike, self._exposure, self._completeness)
+        self._volume = SeriesCore(spike, self._exposure, self._completeness)
+        self._episode: Episode | None = None
+        self._pending: list[tuple[int, TaggedArticle]] = []
+        self._pending_status: list[tuple[int, FeedStatus]] = []
+        self._raw: dict[int, list[int]] = {}
+        self._touched: set[int] = set()
+
+    def _spike_settings(self) -> SpikeSettings:
+        return self._settings.spike.at_sensitivity(self._settings.sensitivity)
+
+    # -- input
+
+    def observe(self, tagged: TaggedArticle, at: datetime | None = None) -> None:
+        """Hold an article until the next tick after ``at`` (its arrival on the seen clock).
+
+        An article on other topics only is ignored.
+        """
+        if any(tag.topic == self.topic for tag in tagged.topics):
+            self._pending.append((seconds(at or tagged.article.seen_at), tagged))
+
+    def exposure(self, status: FeedStatus, at: datetime | None = None) -> None:
+        """Hold a feed report until the next tick after ``at`` (its arrival; else its bucket's end).
+
+        ``polled`` = 0 means that nobody knows whether the feeds answered (an archive).
+        """
+        arrival = seconds(at) if at else seconds(status.bucket) + BUCKET
+        self._pending_status.append((arrival, status))
+
+    def next_tick(self, now: datetime) -> datetime:
+        """When `tick` must be called next: soon while something waits, else at the bucket's end."""
+        second = seconds(now)
+        bucket_end = (second // BUCKET + 1) * BUCKET
+        waiting = [a for a, _ in self._pending] + [a for a, _ in self._pending_status]
+        if not waiting:
+            return moment(bucket_end)
+        due = max(min(waiting), second) // _TICK_S * _TICK_S + _TICK_S
+        return moment(min(due, bucket_end))
+
+    # -- ticking
+
+    def tick(self, now: datetime) -> TickResult:
+        """Take in what arrived before ``now``, and tell what changed. ``now`` never goes back."""
+        second = seconds(now)
+        articles = _due(self._pending, second, _article_key)
+        statuses = _due(self._pending_status, second, _status_key)
+        if self._escalation.since is None:
+            first = min([a for a, _ in articles] + [a for a, _ in statuses] + [second])
+            for core in (self._escalation, self._volume):
+                core.begin(first // BUCKET)
+        before = self._escalation.bucket
+        for arrival, tagged in articles:
+            self._advance(arrival // BUCKET, statuses)
+            self._take(tagged)
+        self._advance(second // BUCKET, statuses)
+        while statuses:
+            self._record(statuses.pop(0)[1])
+        spike = self._escalation.score(second)
+        volume = self._volume.score(second)
+        alerts = tuple(self._follow(second, spike))
+        closed = range(before, self._escalation.bucket)
+        if closed:
+            self._stories.prune(second)
+            self._raw = {b: r for b, r in self._raw.items() if b > self._escalation.bucket - 330}
+        touched = {b for b in self._touched if b > self._escalation.bucket - 288}
+        self._touched.clear()
+        points = [
+            point
+            for bucket in sorted(touched | set(closed))
+            for point in self._points(bucket, spike, volume)
+        ]
+        return TickResult(alerts, tuple(points))
+
+    def _advance(self, bucket: int, statuses: list[tuple[int, FeedStatus]]) -> None:
+        while self._escalation.bucket < bucket:
+            end = (self._escalation.bucket + 1) * BUCKET
+            while statuses and statuses[0][0] <= end:
+                self._record(statuses.pop(0)[1])
+            self._exposure.close(self._escalation.bucket)
+            self._escalation.close()
+            self._volume.close()
+
+    def _record(self, status: FeedStatus) -> None:
+        down = 1 - status.answered / status.polled if status.polled else 0.0
+        bucket = seconds(status.bucket) // BUCKET
+        self._exposure.record(
+            bucket, status.group, status.articles, max(down, 0.0), status.polled > 0
+        )
+
+    def _take(self, tagged: TaggedArticle) -> None:
+        article = tagged.article
+        tag = next(t for t in tagged.topics if t.topic == self.topic)
+        seen = seconds(article.seen_at)
+        published = None if article.published_at is None else seconds(article.published_at)
+        at = self._clocks.file(article.publisher, published, seen)
+        kind = _NEW
+        story = self._stories.by_id.get(tagged.story_id)
+        if story is None:
+            if self._stories.is_known(tagged.story_id):
+                return
+            story = self._stories.add(tagged, tag, at, seen)
+        else:
+            kind = _CHANGED
+            if article.article_id in story.articles and tag.escalation <= story.level:
+                return
+            story.level = max(story.level, tag.escalation)
+        if kind == _NEW or article.article_id not in story.articles:
+            raw = self._raw.setdefault(at // BUCKET, [0, 0])
+            raw[0] += 1
+            raw[1] += tag.escalation > 0
+        story.articles.add(article.article_id)
+        self._touched.add(at // BUCKET)
+        self._count(story, article.backfill, at, seen, article.group, tag)
+
+    def _count(
+        self, story: Story, backfill: bool, at: int, seen: int, group: str, tag: TopicTag
+    ) -> None:
+        if not story.is_voice:
+            return
+        if not story.tried & _VOLUME:
+            story.tried |= _VOLUME
+            if self._volume.add(at, seen, story.owner, group, backfill):
+                story.counted |= _VOLUME
+                self._completeness.learn(seen - at, seen)
+        if tag.escalation > 0 and not story.tried & _ESCALATION:
+            story.tried |= _ESCALATION
+            if self._escalation.add(at, seen, story.owner, group, backfill):
+                story.counted |= _ESCALATION
+
+    # -- output
+
+    def _follow(self, now: int, spike: Spike | None) -> Iterable[Alert]:
+        threshold = self._spike_settings().threshold
+        is_spike = spike is not None and spike.score >= threshold
+        stories: list[Story] = []
+        severity, level = Severity.INFO, 0
+        if spike is not None:
+            stories = self._window_stories(spike)
+            level = corroborated_level((s.owner, s.level) for s in stories)
+            severity = severity_of(spike.score / threshold, level, spike.owners)
+        before = self._episode
+        if before is None:
+            if not is_spike or spike is None:
+                return
+            raised = moment(now).isoformat()
+            self._episode = Episode(
+                alert_id=stable_id(self.topic, Series.ESCALATION.value, raised),
+                raised_at=now,
+                onset_at=min((s.at for s in stories), default=now),
+                revision=1,
+                state=AlertState.OPEN,
+                severity=severity,
+                last_spike=now,
+                last_full=now,
+                held=Severity.INFO,
+            )
+        else:
+            self._episode = lifecycle.advance(before, Moment(now, is_spike, severity))
+        after = self._episode
+        if before is None or after.revision > before.revision:
+            yield self._alert(now, after, before, spike, stories, level)
+        if after.state is AlertState.CLOSED:
+            self._episode = None
+
+    def _window_stories(self, spike: Spike) -> list[Story]:
+        last = self._escalation.bucket
+        found = self._stories.between(last - spike.buckets + 1, last)
+        return [s for s in found if s.counted & _ESCALATION]
+
+    def _alert(
+        self,
+        now: int,
+        episode: Episode,
+        before: Episode | None,
+        spike: Spike | None,
+        stories: list[Story],
+        level: int,
+    ) -> Alert:
+        last = self._escalation.bucket
+        width = spike.buckets if spike else max(1, min(288, last - episode.onset_at // BUCKET + 1))
+        if spike is None:
+            found = self._stories.between(last - width + 1, last)
+            stories = [s for s in found if s.counted & _ESCALATION]
+            level = corroborated_level((s.owner, s.level) for s in stories)
+        expected, variance = (
+            (spike.expected, spike.variance) if spike else self._escalation.expected(width, now)
+        )
+        raw = sum(r[1] for b, r in self._raw.items() if last - width < b <= last)
+        facts = reasons.Facts(
+            independent=len(stories),
+            publishers=len({s.owner for s in stories}),
+            minutes=width * BUCKET // MINUTE,
+            expected=expected,
+            level=level,
+        )
+        return Alert(
+            alert_id=episode.alert_id,
+            revision=episode.revision,
+            topic=self.topic,
+            series=Series.ESCALATION,
+            state=episode.state,
+            severity=episode.severity,
+            reason=reasons.reason(episode, before, facts),
+            onset_at=moment(episode.onset_at),
+            raised_at=moment(episode.raised_at),
+            revised_at=moment(now),
+            window_minutes=facts.minutes,
+            observed=Observed(facts.independent, max(raw, facts.independent)),
+            expected=round(expected, 3),
+            upper=upper_bound(expected, variance),
+            score=round(spike.score, 3) if spike else 0.0,
+            escalation=level,
+            publishers=facts.publishers,
+            languages=_counts(s.lang.value for s in stories),
+            terms=evidence.terms(stories),
+            baseline=self._baseline(),
+            evidence=evidence.select(stories),
+            detector_version=DETECTOR_VERSION,
+            rules_version=self._rules_version,
+            newest_seen_at=moment(max(s.seen for s in stories)) if stories else None,
+        )
+
+    def _baseline(self) -> Baseline:
+        core = self._escalation
+        since = None if core.since is None else moment(core.since * BUCKET)
+        return Baseline(since, core.is_warm, core.exposed < 0.2)
+
+    def _points(self, bucket: int, spike: Spike | None, volume: Spike | None) -> list[SeriesPoint]:
+        stories = self._stories.in_bucket(bucket)
+        raw = self._raw.get(bucket, [0, 0])
+        out = []
+        for series, core, bit, top in (
+            (Series.ESCALATION, self._escalation, _ESCALATION, spike),
+            (Series.VOLUME, self._volume, _VOLUME, volume),
+        ):
+            counted = [s for s in stories if s.tried & bit]
+            expected, variance = core.expected_in(bucket)
+            newest = bucket >= core.bucket - 1
+            out.append(
+                SeriesPoint(
+                    topic=self.topic,
+                    series=series,
+                    bucket=moment(bucket * BUCKET),
+                    bucket_minutes=BUCKET // MINUTE,
+                    raw=raw[1 if bit == _ESCALATION else 0],
+                    independent=len(counted),
+                    expected=round(expected, 4),
+                    upper=upper_bound(expected, variance),
+                    score=round(top.score, 3) if top and newest else 0.0,
+                    exposure=round(core.exposed_in(bucket), 3),
+                    warm=core.is_warm,
+                    blind=core.exposed_in(bucket) < 0.2,
+                    baseline_since=None if core.since is None else moment(core.since * BUCKET),
+                    by_language=_counts(s.lang.value for s in counted),
+                    by_level=_counts(str(s.level) for s in counted),
+                )
+            )
+        return out
+
+    # -- state
+
+    def dumps(self) -> bytes:
+        """The whole state, what waits included: equal states give equal bytes."""
+        episode = self._episode
+        raw = {
+            "topic": self.topic,
+            "exposure": self._exposure.to_json(),
+            "completeness": self._completeness.to_json(),
+            "clocks": self._clocks.to_json(),
+            "stories": self._stories.to_json(),
+            "escalation": self._escalation.to_json(),
+            "volume": self._volume.to_json(),
+            "episode": None if episode is None else to_dict(episode),
+            "pending": [
+                [a, to_dict(t)]
+                for a, t in sorted(self._pending, key=lambda p: (p[0], *_article_key(p[1])))
+            ],
+            "pending_status": [
+                [a, to_dict(s)]
+                for a, s in sorted(self._pending_status, key=lambda p: (p[0], *_status_key(p[1])))
+            ],
+            "raw": sorted(self._raw.items()),
+            "touched": sorted(self._touched),
+        }
+        body = zlib.compress(json.dumps(raw, ensure_ascii=False, separators=(",", ":")).encode(), 1)
+        return f"straitwatch-detector {DETECTOR_VERSION}\n".encode() + body
+
+    @classmethod
+    def loads(
+        cls, data: bytes, settings: DetectorSettings | None = None, *, rules_version: str
+    ) -> TopicDetector:
+        """The inverse of `dumps`.
+
+        Raises:
+            StateError: not a state, or of another detector version.
+        """
+        head, _, body = data.partition(b"\n")
+        if head != f"straitwatch-detector {DETECTOR_VERSION}".encode():
+            raise StateError(
+                f"detector state is {head[:60]!r}, this program reads version {DETECTOR_VERSION}"
+            )
+        try:
+            raw: dict[str, Any] = json.loads(zlib.decompress(body))
+        except (ValueError, zlib.error) as e:
+            raise StateError(f"detector state is damaged: {e}") from e
+        self = cls(raw["topic"], settings, rules_version=rules_version)
+        self._exposure = Exposure.from_json(raw["exposure"])
+        self._completeness = Completeness.from_json(raw["completeness"])
+        self._clocks = OutletClocks.from_json(raw["clocks"])
+        self._stories = Stories.from_json(raw["stories"])
+        spike, shared = self._spike_settings(), (self._exposure, self._completeness)
+        self._escalation = SeriesCore.from_json(raw["escalation"], spike, *shared)
+        self._volume = SeriesCore.from_json(raw["volume"], spike, *shared)
+        self._episode = None if raw["episode"] is None else from_dict(Episode, raw["episode"])
+        self._pending = [(a, from_dict(TaggedArticle, t)) for a, t in raw["pending"]]
+        self._pending_status = [(a, from_dict(FeedStatus, s)) for a, s in raw["pending_status"]]
+        self._raw = {b: list(r) for b, r in raw["raw"]}
+        self._touched = set(raw["touched"])
+        return self
+
+
+def upper_bound(expected: float, variance: float) -> float:
+    """The largest count that is not yet unusual: its tail is above one in a hundred."""
+    count = int(expected)
+    while tail_score(count + 1, max(expected, 0.02), max(variance, expected, 0.02)) < 2:
+        count += 1
+    return float(count)
+
+
+def _article_key(tagged: TaggedArticle) -> tuple[Any, ...]:
+    return tagged.article.article_id, tagged.article.revision
+
+
+def _status_key(status: FeedStatus) -> tuple[Any, ...]:
+    return status.group, status.connector, status.bucket, status.articles, status.answered
+
+
+def _due(pending: list[Any], second: int, key: Any) -> list[Any]:
+    """Take out of ``pending`` what arrived before ``second``, in a fixed order."""
+    due = sorted((p for p in pending if p[0] < second), key=lambda p: (p[0], *key(p[1])))
+    pending[:] = [p for p in pending if p[0] >= second]
+    return due
+
+
+def _counts(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    out: dict[str, int] = {}
+    for name in names:
+        out[name] = out.get(name, 0) + 1
+    return tuple(sorted(out.items()))

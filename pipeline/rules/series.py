@@ -1,0 +1,422 @@
+"""One counted series: its recent buckets, its expected counts, its spike score at any second.
+
+Used by `detector.TopicDetector` (two a topic) and by ``straitwatch detect`` (one a stream).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pipeline.rules.expected import (
+    Dispersion,
+    Seasonal,
+    SeasonalSettings,
+    standard_deviation,
+)
+from pipeline.rules.exposure import BUCKETS_A_DAY, KEEP_BUCKETS, Completeness, Exposure
+from pipeline.rules.spike import tail_score
+from pipeline.rules.times import BUCKET, BUCKETS_AN_HOUR, HOUR
+
+WINDOWS: Final = (6, 12, 36, 72, 288)
+"""Buckets: 30 min, 1, 3, 6 and 24 h."""
+
+_DEFAULT_RATE: Final = 0.10
+_DECADE: Final = 1.33
+
+
+@dataclass(frozen=True, slots=True)
+class SpikeSettings:
+    """The numbers of the decision; the defaults are measured on the benchmark (detector page)."""
+
+    threshold: float = 3.3
+    """Score from which a spike is one."""
+    minimum: float = 4.0
+    """Fewest stories in the window."""
+    ratio: float = 1.6
+    """Smallest multiple of the expected count."""
+    owners: int = 3
+    """Fewest distinct owners."""
+    cap: float = 0.4
+    """One owner's excess counts at most this share of the excess of all others."""
+    model_error: float = 0.03
+    """Squared relative error of the expected count that no learning removes."""
+    long_window_penalty: float = 0.3
+    """Correction for looking at many windows."""
+    fresh: int = 3 * HOUR
+    """Seconds: an article older than this when seen only teaches."""
+    warm_hours: int = 72
+    """Hours learned until the baseline is called warm."""
+    min_hours: int = 72
+    """Hours learned until a spike may be called one."""
+
+    def at_sensitivity(self, rate: float) -> SpikeSettings:
+        """The same settings for ``rate`` false alerts a series-week.
+
+        The false alerts of the benchmark fall by ten for each `_DECADE` of threshold.
+        """
+        decades = math.log10(_DEFAULT_RATE / max(rate, 1e-3))
+        return replace(self, threshold=self.threshold + _DECADE * decades)
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """What stands out at one moment."""
+
+    score: float
+    buckets: int
+    """Length of the window that stands out most."""
+    observed: int
+    expected: float
+    variance: float
+    owners: int
+
+
+class SeriesCore:
+    """Counts, learns and scores one series. Buckets are closed in order by `close`."""
+
+    __slots__ = (
+        "_base",
+        "_completeness",
+        "_dispersion",
+        "_exposed",
+        "_exposure",
+        "_fresh",
+        "_group_weight",
+        "_hour_score",
+        "_late",
+        "_owner_weight",
+        "_owners",
+        "_probation",
+        "_rate",
+        "_relearn",
+        "_settings",
+        "_weight",
+        "bucket",
+        "last_spike",
+        "model",
+        "since",
+    )
+
+    def __init__(
+        self, settings: SpikeSettings, exposure: Exposure, completeness: Completeness
+    ) -> None:
+        self._settings = settings
+        self._exposure = exposure
+        self._completeness = completeness
+        self.model = Seasonal(SeasonalSettings())
+        self._dispersion = Dispersion()
+        self.bucket = 0
+        """The newest bucket, not yet ended."""
+        self.since: int | None = None
+        """The bucket in which learning began."""
+        self._base = 0
+        self._fresh: list[int] = []
+        self._late: list[int] = []
+        self._rate: list[float] = []
+        self._exposed: list[float] = []
+        self._owners: dict[int, list[str]] = {}
+        self._group_weight: Counter[str] = Counter()
+        self._owner_weight: Counter[str] = Counter()
+        self._weight = 0.0
+        self._probation: Counter[str] = Counter()
+        self._hour_score: dict[int, float] = {}
+        self._relearn = 0
+        self.last_spike = -(10**9)
+        """The last bucket whose score reached the threshold."""
+
+    # -- counting
+
+    def begin(self, bucket: int) -> None:
+        """Start learning with ``bucket``."""
+        self.since = self.bucket = self._base = bucket
+        self._append(bucket)
+
+    def add(self, at: int, seen: int, owner: str, group: str, teach_only: bool = False) -> bool:
+        """Count a story once, filed under second ``at``.
+
+        Returns:
+            Whether it counts as news: fresh, and from feeds that are neither new nor importing.
+        """
+        bucket = min(at // BUCKET, self.bucket)
+        index = bucket - self._base
+        if index < 0:
+            return False
+        age = seen - at
+        s = self._settings
+        if self._exposure.on_probation(self.bucket, group):
+            if age < s.fresh:
+                self._probation[group] += 1
+            return False
+        if (
+            teach_only
+            or age > s.fresh
+            or (age > HOUR // 2 and self._exposure.is_flooding(self.bucket, group))
+        ):
+            self._late[index] += 1
+            return False
+        self._fresh[index] += 1
+        self._owners.setdefault(bucket, []).append(owner)
+        self._group_weight[group] += 1
+        self._owner_weight[owner] += 1
+        self._weight += 1
+        return True
+
+    def close(self) -> None:
+        """End the newest bucket and begin the next. `Exposure.close` comes first."""
+        index = self.bucket - self._base
+        self._exposed[index] = e = self._share(self.bucket)
+        if e >= 0.97 and index and self._exposed[index - 1] < 0.97:
+            # All back: late copies of the hole may still come.
+            j = index - 1
+            while j >= 0 and self._exposed[j] < 0.97:
+                self._exposed[j] = 1.0
+                j -= 1
+        self.bucket += 1
+        if self.bucket % BUCKETS_A_DAY == 0:
+            self._fade()
+        for group in self._exposure.graduates(self.bucket):
+            self._graduate(group)
+        if self.bucket % BUCKETS_AN_HOUR == 0:
+            self._learn(self.bucket // BUCKETS_AN_HOUR - 3)
+        self._append(self.bucket)
+
+    def _append(self, bucket: int) -> None:
+        if bucket % BUCKETS_AN_HOUR == 0 or not self._rate:
+            rate = self.model.mean(bucket // BUCKETS_AN_HOUR) / BUCKETS_AN_HOUR
+        else:
+            rate = self._rate[-1]
+        self._fresh.append(0)
+        self._late.append(0)
+        self._rate.append(rate)
+        self._exposed.append(self._exposed[-1] if self._exposed else 1.0)
+
+    def _fade(self) -> None:
+        self.model.prior = self._exposure.profile
+        for counter in (self._group_weight, self._owner_weight):
+            for name in list(counter):
+                counter[name] *= 0.97  # type: ignore[assignment]
+                if counter[name] < 0.01:
+                    del counter[name]
+        self._weight *= 0.97
+        drop = len(self._fresh) - KEEP_BUCKETS
+        if drop > 0:
+            for values in (self._fresh, self._late, self._rate, self._exposed):
+                del values[:drop]
+            self._base += drop
+            self._owners = {b: o for b, o in self._owners.items() if b >= self._base}
+
+    def _share(self, bucket: int) -> float:
+        by_group = self._exposure.shares.get(bucket)
+        if not by_group or self._weight < 20:
+            return 1.0
+        total = delivered = 0.0
+        for group, weight in self._group_weight.items():
+            total += weight
+            delivered += weight * by_group.get(group, 1.0)
+        return delivered / total if total else 1.0
+
+    def _graduate(self, group: str) -> None:
+        length = self._exposure.usual_buckets_of_probation()
+        usual = self.model.level * length / BUCKETS_AN_HOUR
+        if usual > 0:
+            factor = 1 + min(self._probation.pop(group, 0) / max(usual, 3.0), 3.0)
+            self.model.raise_level(factor)
+            self._group_weight[group] += self._weight * (factor - 1)  # type: ignore[assignment]
+
+    # -- what is expected
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the baseline has learned long enough to be trusted."""
+        return self.model.hours_learned >= self._settings.warm_hours
+
+    @property
+    def exposed(self) -> float:
+        """Share of the usual feeds that deliver now."""
+        return self._exposed[-1]
+
+    def exposed_in(self, bucket: int) -> float:
+        """The same of a past bucket; 1.0 where it is forgotten."""
+        index = bucket - self._base
+        return self._exposed[index] if 0 <= index < len(self._exposed) else 1.0
+
+    def expected_in(self, bucket: int) -> tuple[float, float]:
+        """Mean and variance of the count of one whole bucket."""
+        index = bucket - self._base
+        if not 0 <= index < len(self._rate):
+            return 0.0, 0.0
+        mean = self._rate[index] * self._exposed[index]
+        phi, kappa = self._spread()
+        return mean, phi * mean + kappa * mean * mean
+
+    def expected(self, buckets: int, now: int) -> tuple[float, float]:
+        """Mean and variance of the count in the window of so many buckets that ends at ``now``."""
+        mean = max(sum(self._expected_by_bucket(now)[-buckets:]), 0.02)
+        phi, kappa = self._spread()
+        return mean, phi * mean + kappa * mean * mean
+
+    def _spread(self) -> tuple[float, float]:
+        phi, kappa = self._dispersion.values()
+        kappa += self._settings.model_error + self.model.relative_variance
+        if self._exposed[-1] < 0.97:
+            kappa += 0.1
+        return phi, kappa
+
+    def _expected_by_bucket(self, now: int) -> list[float]:
+        """What should have been seen by ``now`` of each bucket of the last day."""
+        first = max(0, self.bucket - self._base - BUCKETS_A_DAY + 1)
+        expected = [r * e for r, e in zip(self._rate[first:], self._exposed[first:], strict=True)]
+        shares, n, into = self._completeness.shares, len(expected), now % BUCKET
+        expected[-1] *= 0.5 * shares[0] * (into / BUCKET)
+        for age in range(1, min(len(shares), n)):
+            expected[n - 1 - age] *= 0.5 * (shares[age] + shares[age - 1])
+        return expected
+
+    # -- scoring
+
+    def score(self, now: int) -> Spike | None:
+        """The window that stands out most at second ``now``; None when none does."""
+        s = self._settings
+        index = self.bucket - self._base
+        if self.model.hours_learned < s.min_hours or self._exposed[index] < 0.2:
+            return None
+        first = max(0, index - BUCKETS_A_DAY + 1)
+        fresh = self._fresh[first:]
+        expected = self._expected_by_bucket(now)
+        phi, kappa = self._spread()
+        hour_count, hour_mean = sum(fresh[-12:]), sum(expected[-12:])
+        far = self.bucket - self.last_spike
+        best: Spike | None = None
+        best_score = 0.0
+        for window in WINDOWS:
+            width = min(window, far - 1) if far > 24 else window
+            count, mean = sum(fresh[-width:]), max(sum(expected[-width:]), 0.02)
+            if width > 12 and hour_count <= hour_mean:
+                break
+            if count < s.minimum or count < s.ratio * mean:
+                continue
+            variance = phi * mean + kappa * mean * mean
+            penalty = s.long_window_penalty if width > 6 else 0.0
+            score = tail_score(count, mean, variance) - penalty
+            if score <= best_score:
+                continue
+            owners = self._owners_in(width)
+            if len(owners) < s.owners:
+                continue
+            capped = self._cap(count, mean, owners)
+            if capped < count:
+                if capped < s.minimum or capped < s.ratio * mean:
+                    continue
+                score = tail_score(capped, mean, variance) - penalty
+            if score > best_score:
+                best_score = score
+                best = Spike(score, width, count, mean, variance, len(owners))
+        if best is not None:
+            hour = self.bucket // BUCKETS_AN_HOUR
+            self._hour_score[hour] = max(self._hour_score.get(hour, 0.0), best.score)
+            if best.score >= s.threshold:
+                self.last_spike = self.bucket
+        return best
+
+    def _owners_in(self, width: int) -> Counter[str]:
+        owners: Counter[str] = Counter()
+        for bucket in range(self.bucket - width + 1, self.bucket + 1):
+            names = self._owners.get(bucket)
+            if names:
+                owners.update(names)
+        return owners
+
+    def _cap(self, count: int, mean: float, owners: Counter[str]) -> float:
+        """The count with the excess of a flooding owner cut to `cap` of the others' excess."""
+        capped = float(count)
+        weight = max(self._weight, 1.0)
+        for owner, n in owners.most_common(3):
+            usual = mean * self._owner_weight[owner] / weight
+            rest = capped - n - (mean - usual)
+            limit = max(1.5, self._settings.cap * max(rest, 0.0))
+            if n - usual > limit:
+                capped -= n - usual - limit
+        return capped
+
+    # -- learning
+
+    def _learn(self, hour: int) -> None:
+        """Learn an hour that ended two hours ago, censored if it looks like a spike."""
+        start = hour * BUCKETS_AN_HOUR - self._base
+        if start < 0 or self.since is None:
+            return
+        part = slice(start, start + BUCKETS_AN_HOUR)
+        count = sum(self._fresh[part])
+        exposure = sum(self._exposed[part]) / BUCKETS_AN_HOUR
+        top = self._hour_score.pop(hour, 0.0)
+        if exposure < 0.5:
+            return
+        s = self._settings
+        mean = max(self.model.mean(hour) * exposure, 1e-6)
+        phi, kappa = self._dispersion.values()
+        kappa += s.model_error + self.model.relative_variance
+        self._relearn = self._relearn + 1 if top >= 0.7 * s.threshold else max(0, self._relearn - 2)
+        young = self.model.hours_learned < s.warm_hours
+        new_normal = self._relearn >= 72
+        limit = mean + 4 * standard_deviation(mean, phi, kappa)
+        weight = 1.0
+        if not young and not new_normal:
+            doubt = (top - 2.0) / max(s.threshold - 2.0, 0.5)
+            weight = min(1.0, max(0.05, 1 - 0.95 * doubt))
+        censored = count if new_normal else min(count, max(limit, 3.0))
+        if exposure > 0.97:
+            self._dispersion.learn(censored, mean, weight)
+        self.model.learn(hour, censored, weight, exposure)
+
+    # -- state
+
+    def to_json(self) -> dict[str, Any]:
+        """The state as plain values; exposure and completeness are shared and kept by the owner."""
+        keep = max(0, len(self._fresh) - KEEP_BUCKETS)
+        base = self._base + keep
+        return {
+            "model": self.model.to_json(),
+            "dispersion": self._dispersion.to_json(),
+            "bucket": self.bucket,
+            "since": self.since,
+            "base": base,
+            "fresh": self._fresh[keep:],
+            "late": self._late[keep:],
+            "rate": self._rate[keep:],
+            "exposed": self._exposed[keep:],
+            "owners": [[b, o] for b, o in sorted(self._owners.items()) if b >= base],
+            "group_weight": sorted(self._group_weight.items()),
+            "owner_weight": sorted(self._owner_weight.items()),
+            "weight": self._weight,
+            "probation": sorted(self._probation.items()),
+            "hour_score": sorted(self._hour_score.items()),
+            "relearn": self._relearn,
+            "last_spike": self.last_spike,
+        }
+
+    @classmethod
+    def from_json(
+        cls,
+        raw: dict[str, Any],
+        settings: SpikeSettings,
+        exposure: Exposure,
+        completeness: Completeness,
+    ) -> SeriesCore:
+        """The inverse of `to_json`."""
+        self = cls(settings, exposure, completeness)
+        self.model = Seasonal.from_json(raw["model"], SeasonalSettings())
+        self._dispersion = Dispersion.from_json(raw["dispersion"])
+        self.bucket, self.since, self._base = raw["bucket"], raw["since"], raw["base"]
+        self._fresh, self._late = list(raw["fresh"]), list(raw["late"])
+        self._rate, self._exposed = list(raw["rate"]), list(raw["exposed"])
+        self._owners = {b: list(o) for b, o in raw["owners"]}
+        self._group_weight = Counter(dict(raw["group_weight"]))
+        self._owner_weight = Counter(dict(raw["owner_weight"]))
+        self._weight = raw["weight"]
+        self._probation = Counter(dict(raw["probation"]))
+        self._hour_score = dict(raw["hour_score"])
+        self._relearn, self.last_spike = raw["relearn"], raw["last_spike"]
+        return self

@@ -1,0 +1,165 @@
+"""The detector of one topic, from articles to alert revisions."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipeline.contracts.records import (
+    Alert,
+    AlertState,
+    Article,
+    FeedStatus,
+    Lang,
+    SeriesPoint,
+    TaggedArticle,
+    TopicTag,
+)
+from pipeline.rules.detector import StateError, TopicDetector
+
+START = datetime(2026, 3, 2, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def tagged(
+    name: str,
+    seen: datetime,
+    *,
+    owner: str,
+    age: timedelta = 5 * MINUTE,
+    level: int = 1,
+    story: str | None = None,
+    backfill: bool = False,
+    lang: Lang = Lang.EN,
+    group: str = "g",
+) -> TaggedArticle:
+    article = Article(
+        article_id=name,
+        feed_id=owner,
+        group=group,
+        publisher=owner,
+        owner=owner,
+        title=f"Report {name}",
+        summary="",
+        link=f"https://{owner}.example/{name}",
+        authors=(),
+        guid=None,
+        published_at=seen - age,
+        seen_at=seen,
+        backfill=backfill,
+    )
+    tag = TopicTag("straits", 1.0, level, ("drill",))
+    return TaggedArticle(article, lang, (tag,), story or name, story or name, False, None, "r1")
+
+
+class Replay:
+    """Drives a detector over five-minute buckets, with ticks as the pipeline makes them."""
+
+    def __init__(self, detector: TopicDetector | None = None) -> None:
+        self.detector = detector or TopicDetector("straits", rules_version="r1")
+        self.now = START
+        self.alerts: list[Alert] = []
+        self.points: list[SeriesPoint] = []
+
+    def until(self, end: datetime, arrivals: list[TaggedArticle], *, feeds: bool = True) -> None:
+        waiting = sorted(arrivals, key=lambda t: t.article.seen_at)
+        while self.now < end:
+            following = self.detector.next_tick(self.now)
+            if waiting and waiting[0].article.seen_at < following:
+                self.detector.observe(waiting.pop(0))
+                continue
+            self.now = following
+            if feeds and self.now.timestamp() % 300 == 0:
+                self.detector.exposure(
+                    FeedStatus(self.now - 5 * MINUTE, "g", polled=4, answered=4, articles=20)
+                )
+            result = self.detector.tick(self.now)
+            self.alerts += result.alerts
+            self.points += result.points
+
+
+def ordinary(days: float, a_day: int = 12, seed: int = 1) -> list[TaggedArticle]:
+    dice = random.Random(seed)
+    return [
+        tagged(
+            f"o{seed}-{i}",
+            START + timedelta(days=dice.uniform(0, days)),
+            owner=f"outlet{dice.randrange(6)}",
+        )
+        for i in range(int(days * a_day))
+    ]
+
+
+def burst(at: datetime, n: int = 12, *, owners: int = 6, **more: object) -> list[TaggedArticle]:
+    return [
+        tagged(f"b{i}-{at:%d%H}", at + i * 4 * MINUTE, owner=f"outlet{i % owners}", **more)  # type: ignore[arg-type]
+        for i in range(n)
+    ]
+
+
+def test_a_burst_of_independent_reports_opens_one_alert_and_calm_closes_it() -> None:
+    replay = Replay()
+    start = START + timedelta(days=6)
+    replay.until(START + timedelta(days=8), ordinary(6) + burst(start, level=2))
+
+    assert replay.alerts[0].state is AlertState.OPEN
+    assert replay.alerts[-1].state is AlertState.CLOSED
+    assert {a.alert_id for a in replay.alerts} == {replay.alerts[0].alert_id}
+    assert [a.revision for a in replay.alerts] == list(range(1, len(replay.alerts) + 1))
+    assert timedelta(0) < replay.alerts[0].raised_at - start < timedelta(hours=1)
+    first = replay.alerts[0]
+    assert first.publishers >= 3
+    assert first.observed.independent > first.expected
+    assert len(first.evidence) <= 10
+    assert first.reason.endswith(".")
+
+
+def test_a_flood_of_one_outlet_raises_nothing() -> None:
+    replay = Replay()
+    start = START + timedelta(days=6)
+    replay.until(START + timedelta(days=7), ordinary(6) + burst(start, 40, owners=1))
+    assert replay.alerts == []
+
+
+def test_reprints_of_one_story_raise_nothing_and_are_counted_raw() -> None:
+    replay = Replay()
+    start = START + timedelta(days=6)
+    replay.until(START + timedelta(days=7), ordinary(6) + burst(start, 30, story="one"))
+    assert replay.alerts == []
+    day = [p for p in replay.points if p.bucket >= start - timedelta(hours=1)]
+    assert max(p.raw for p in day) >= 1
+    latest = {(p.series, p.bucket): p for p in day}
+    assert sum(p.independent for p in latest.values() if p.series == "escalation") == 1
+
+
+def test_old_and_back_filled_news_raises_nothing() -> None:
+    replay = Replay()
+    start = START + timedelta(days=6)
+    old = burst(start, 30, age=timedelta(hours=12))
+    filled = burst(start + timedelta(hours=3), 30, backfill=True)
+    replay.until(START + timedelta(days=7), ordinary(6) + old + filled)
+    assert replay.alerts == []
+
+
+def test_a_saved_and_restored_detector_goes_on_as_if_nothing_had_happened() -> None:
+    arrivals = ordinary(6) + burst(START + timedelta(days=6), level=3)
+    whole, first = Replay(), Replay()
+    whole.until(START + timedelta(days=7), arrivals)
+    cut = START + timedelta(days=6, minutes=20)
+    first.until(cut, [a for a in arrivals if a.article.seen_at < cut])
+    state = first.detector.dumps()
+    second = Replay(TopicDetector.loads(state, rules_version="r1"))
+    assert second.detector.dumps() == state
+    second.now = first.now
+    second.until(START + timedelta(days=7), [a for a in arrivals if a.article.seen_at >= first.now])
+    assert first.alerts + second.alerts == whole.alerts
+    assert len(whole.alerts) >= 2
+    assert second.detector.dumps() == whole.detector.dumps()
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", b"straitwatch-detector 0\nx"])
+def test_a_state_that_is_none_is_refused(data: bytes) -> None:
+    with pytest.raises(StateError):
+        TopicDetector.loads(data, rules_version="r1")

@@ -19,9 +19,15 @@ BROKEN_ENTRY = "<item><description></description></item>"
 
 
 class OutletServer:
-    """Serves ``/<slug>/rss.xml`` for each outlet; counts the distinct entries that it served."""
+    """Serves ``/<slug>/rss.xml`` for each outlet; knows the distinct entries that it served.
 
-    def __init__(self, outlets: tuple[Outlet, ...]) -> None:
+    Args:
+        outlets: whose feeds.
+        longest: entries that a feed holds at most; the oldest fall out.
+    """
+
+    def __init__(self, outlets: tuple[Outlet, ...], longest: int = 500) -> None:
+        self._longest = longest
         self._items: dict[str, list[Item]] = {outlet.slug: [] for outlet in outlets}
         self._publishers = {outlet.slug: outlet.publisher for outlet in outlets}
         self._served: set[int] = set()
@@ -66,6 +72,11 @@ class OutletServer:
         with self._lock:
             return len(self._served)
 
+    def was_served(self, number: int) -> bool:
+        """Whether that item went out, whole, at least once."""
+        with self._lock:
+            return number in self._served
+
     def url(self, slug: str) -> str:
         """The address of an outlet's feed."""
         return f"http://{self.host}/{slug}/rss.xml"
@@ -74,7 +85,9 @@ class OutletServer:
         """Put items into their outlets' feeds, newest first."""
         with self._lock:
             for item in items:
-                self._items[item.outlet].insert(0, item)
+                feed = self._items[item.outlet]
+                feed.insert(0, item)
+                del feed[self._longest :]
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         slug = request.path.strip("/").removesuffix("/rss.xml")

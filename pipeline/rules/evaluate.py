@@ -1,0 +1,239 @@
+"""Weighs what the matcher found: which routes to a topic hold, where, and how serious it is.
+
+A route counts once, where it stands best: in full in the title, less in the lead, least further
+down, because a topic that only appears late is a passing word, not a subject of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pipeline.contracts.records import Lang
+from pipeline.rules.matcher import Hit
+from pipeline.rules.topic_file import Condition, Topic
+
+LEAD_CHARS: Final = 350
+"""A lead: the first paragraph of a wire story, or a feed's whole summary."""
+LEAD_CHARS_HAN: Final = 160
+"""The same content in Japanese or Chinese takes less than half the characters."""
+
+TITLE_FACTOR: Final = 1.0
+LEAD_FACTOR: Final = 0.7
+BODY_FACTOR: Final = 0.4
+
+_SCRIPTS: Final = {
+    Lang.ZH_HANS: ("zh-Hans", "zh"),
+    Lang.ZH_HANT: ("zh-Hant", "zh"),
+    Lang.JA: ("ja",),
+    Lang.EN: ("en",),
+    Lang.OTHER: ("en",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A title or a sentence with the hits in it."""
+
+    factor: float
+    sets: int
+    hits: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Something that counted for or against a topic."""
+
+    name: str
+    weight: float
+    """As counted: the file's weight times the factor of the place."""
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a topic's rules say of a text."""
+
+    topic: str
+    tagged: bool
+    score: float
+    """1 and more: the topic applies (the score over the file's threshold)."""
+    escalation: int
+    reasons: tuple[Reason, ...]
+    levels: tuple[Reason, ...]
+    """Why the escalation is what it is; the weight is the level."""
+    terms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _When:
+    """A condition with its sets as bits."""
+
+    all: tuple[int, ...]
+    every: int
+    any: int
+    none: int
+    elsewhere: int
+    nowhere: int
+    title: bool
+    within: int | None
+    languages: frozenset[str]
+
+    def possible(self, present: int, language: Lang | None) -> bool:
+        """Whether the text as a whole has what it takes."""
+        if self.every & ~present or self.elsewhere & ~present:
+            return False
+        if self.any and not self.any & present:
+            return False
+        if language is None:
+            return True
+        if self.nowhere & present:
+            return False
+        return not self.languages or not self.languages.isdisjoint(_SCRIPTS[language])
+
+    def holds(self, unit: Unit) -> bool:
+        """Whether a sentence has it."""
+        sets = unit.sets
+        if self.every & ~sets or self.none & sets or (self.any and not self.any & sets):
+            return False
+        return self.within is None or self._near(unit.hits, self.within)
+
+    def _near(self, hits: Sequence[Hit], within: int) -> bool:
+        for first in hits:
+            if not first.sets & self.all[0]:
+                continue
+            if all(
+                any(
+                    hit.sets & bit
+                    and max(hit.end, first.end) - min(hit.start, first.start) <= within
+                    for hit in hits
+                )
+                for bit in self.all[1:]
+            ):
+                return True
+        return False
+
+    def bits(self) -> int:
+        """The sets that speak for the condition."""
+        return self.every | self.any | self.elsewhere
+
+
+class TopicRules:
+    """One topic, ready to be evaluated.
+
+    Args:
+        topic: the file.
+        bits: set name -> its bit in hits.
+    """
+
+    def __init__(self, topic: Topic, bits: Mapping[str, int]) -> None:
+        self.name = topic.name
+        self._threshold = topic.threshold
+        self._sets = [(s.name, bits[s.name], s.weight) for s in topic.sets if s.weight]
+        self._routes = [(r.name, r.weight, _when(r.when, bits)) for r in topic.routes]
+        self._levels = [(e.name, e.level, e.calms, _when(e.when, bits)) for e in topic.escalations]
+        self._alone = _union(bit for _, bit, weight in self._sets if weight > 0)
+        self._for = [when for _, weight, when in self._routes if weight > 0]
+
+    @property
+    def leading(self) -> int:
+        """The sets without which no positive route can hold."""
+        return self._alone | _union(when.bits() for when in self._for)
+
+    def possible(self, present: int) -> bool:
+        """Whether a text with these sets can be on topic at all."""
+        if present & self._alone:
+            return True
+        return any(when.possible(present, None) for when in self._for)
+
+    def judge(self, units: Sequence[Unit], present: int, language: Lang) -> Verdict:
+        """What the rules say of a text.
+
+        Args:
+            units: the title, then the sentences.
+            present: the sets of all units.
+            language: of the text.
+        """
+        reasons: list[Reason] = []
+        for name, bit, weight in self._sets:
+            if bit & present:
+                unit = _best(u for u in units if u.sets & bit)
+                reasons.append(Reason(name, weight * unit.factor, _terms(unit, bit)))
+        for name, weight, when in self._routes:
+            if not when.possible(present, language):
+                continue
+            held = [u for u in (units[:1] if when.title else units) if when.holds(u)]
+            if held:
+                unit = _best(held)
+                reasons.append(Reason(name, weight * unit.factor, _terms(unit, when.bits())))
+        score = sum(reason.weight for reason in reasons) / self._threshold
+        tagged = score >= 1.0
+        level, levels = self._escalation(units, present, language) if tagged else (0, ())
+        reasons.sort(key=lambda reason: -reason.weight)
+        return Verdict(
+            topic=self.name,
+            tagged=tagged,
+            score=round(score, 3),
+            escalation=level,
+            reasons=tuple(reasons),
+            levels=levels,
+            terms=_distinct(reasons),
+        )
+
+    def _escalation(
+        self, units: Sequence[Unit], present: int, language: Lang
+    ) -> tuple[int, tuple[Reason, ...]]:
+        """The highest level of a sentence, each held down by what calms it."""
+        rules = [rule for rule in self._levels if rule[3].possible(present, language)]
+        highest = 0
+        why: list[Reason] = []
+        for unit in units:
+            level, ceiling = 0, 3
+            here: list[Reason] = []
+            for name, value, calms, when in rules:
+                if (when.title and unit is not units[0]) or not when.holds(unit):
+                    continue
+                here.append(Reason(name, value, _terms(unit, when.bits())))
+                if calms:
+                    ceiling = min(ceiling, value)
+                else:
+                    level = max(level, value)
+            level = min(level, ceiling)
+            if here and (level > highest or not why):
+                highest, why = max(level, highest), here
+        return highest, tuple(why)
+
+
+def _when(when: Condition, bits: Mapping[str, int]) -> _When:
+    every = tuple(bits[name] for name in when.all)
+    return _When(
+        all=every,
+        every=_union(every),
+        any=_union(bits[name] for name in when.any),
+        none=_union(bits[name] for name in when.none),
+        elsewhere=_union(bits[name] for name in when.elsewhere),
+        nowhere=_union(bits[name] for name in when.nowhere),
+        title=when.title,
+        within=when.within if every else None,
+        languages=frozenset(when.languages),
+    )
+
+
+def _union(bits: Iterable[int]) -> int:
+    out = 0
+    for bit in bits:
+        out |= bit
+    return out
+
+
+def _best(units: Iterable[Unit]) -> Unit:
+    return max(units, key=lambda unit: unit.factor)
+
+
+def _terms(unit: Unit, bits: int) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(hit.term for hit in unit.hits if hit.sets & bits))
+
+
+def _distinct(reasons: Iterable[Reason]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(t for reason in reasons if reason.weight > 0 for t in reason.terms))

@@ -1,4 +1,4 @@
-"""Records as a log holds them: bytes with their place and time. What sources hand to the pipeline."""
+"""Records as a log holds them: what sources hand to the pipeline, and it to the sinks."""
 
 from __future__ import annotations
 

@@ -1,0 +1,145 @@
+"""The Beam job: what it is made of, and how it is handed to the engine.
+
+`submit` returns as soon as the engine has the job; who starts the engine, restores a checkpoint and
+watches is no concern of this module (`deploy.local`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.contracts import topics
+from pipeline.rules.detector import DetectorSettings
+from pipeline.rules.stories import StorySettings
+from pipeline.rules.tagging import Tagger
+from pipeline.rules.topic_file import TopicSet
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from pipeline.graph import Rules
+
+JOB_NAME: Final = "straitwatch"
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """One submission."""
+
+    bootstrap: str
+    """Kafka: ``host:port[,host:port]``."""
+    topic_files: Mapping[str, str]
+    """The texts of the topic files by name: the rules in force."""
+    job_endpoint: str = ""
+    """Beam's job service of the engine, ``host:port``."""
+    artifact_endpoint: str = ""
+    worker_pool: str = ""
+    """Where the engine asks for Python workers, ``host:port``."""
+    generation: str = ""
+    """Names a run from the start of the log; goes into the ledger. A restore keeps it."""
+    parallelism: int = 1
+    checkpoint_ms: int = 5_000
+    bundle_ms: int = 200
+    """Longest wait of a bundle. Each stage adds it to the latency; shorter costs idle CPU."""
+    name: str = JOB_NAME
+    sensitivity: Mapping[str, float] = field(default_factory=dict)
+    """By topic: false alerts a week that one is willing to see; others take the default."""
+    extra: tuple[str, ...] = ()
+    """More options for Beam's runner, as on its command line."""
+
+
+def rules(options: JobOptions) -> Rules:
+    """The rules that the job decides by.
+
+    Raises:
+        TopicFileError: a topic file is wrong.
+    """
+    from pipeline.graph import Rules
+
+    topic_set = TopicSet.parse(dict(options.topic_files))
+    default = DetectorSettings()
+    return Rules(
+        tagger=Tagger(topic_set),
+        stories=StorySettings(),
+        detectors={
+            topic.name: DetectorSettings(options.sensitivity.get(topic.name, default.sensitivity))
+            for topic in topic_set.topics
+        },
+    )
+
+
+def pipeline_options(options: JobOptions) -> PipelineOptions:
+    """Beam's options for the engine."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    return PipelineOptions(
+        [
+            "--runner=PortableRunner",
+            f"--job_endpoint={options.job_endpoint}",
+            f"--artifact_endpoint={options.artifact_endpoint}",
+            "--environment_type=EXTERNAL",
+            f"--environment_config={options.worker_pool}",
+            f"--job_name={options.name}",
+            f"--parallelism={options.parallelism}",
+            f"--checkpointing_interval={options.checkpoint_ms}",
+            # Without it one start stalled for good: a checkpoint waits for an open bundle.
+            "--finish_bundle_before_checkpointing",
+            "--externalized_checkpoints_enabled",
+            "--retain_externalized_checkpoints_on_cancellation",
+            # The runner's own spelling.
+            f"--max_bundle_time_mills={options.bundle_ms}",
+            "--max_bundle_size=1000",
+            *options.extra,
+        ],
+        streaming=True,
+    )
+
+
+def build(root: Any, options: JobOptions) -> None:
+    """Lay the whole pipeline out, from Kafka to Kafka.
+
+    Raises:
+        KafkaError: Kafka does not answer, or a topic is not there.
+        TopicFileError: a topic file is wrong.
+    """
+    from pipeline.graph import Sinks, Sources
+    from pipeline.graph import build as build_graph
+    from pipeline.io.kafka_sink import KafkaTopics
+    from pipeline.io.kafka_source import ReadKafka, partitions_of
+
+    kafka = KafkaTopics.at(options.bootstrap)
+    partitions = partitions_of(options.bootstrap, (topics.ARTICLES, topics.FEEDS))
+    build_graph(
+        root,
+        Sources(
+            articles=ReadKafka(options.bootstrap, topics.ARTICLES, partitions[topics.ARTICLES]),
+            feeds=ReadKafka(options.bootstrap, topics.FEEDS, partitions[topics.FEEDS]),
+        ),
+        Sinks(
+            tagged=kafka.sink(topics.TAGGED),
+            series=kafka.sink(topics.SERIES),
+            alerts=kafka.sink(topics.ALERTS),
+            ledger=kafka.sink(topics.LEDGER),
+            dead_articles=kafka.sink(topics.DEAD_LETTERS),
+            dead_feeds=kafka.sink(topics.DEAD_LETTERS),
+        ),
+        rules(options),
+        options.generation,
+    )
+
+
+def submit(options: JobOptions) -> Any:
+    """Hand the job to the engine and return Beam's result, which can wait and cancel.
+
+    Raises:
+        KafkaError: Kafka does not answer, or a topic is not there.
+        TopicFileError: a topic file is wrong.
+        RuntimeError: the engine refuses the job.
+    """
+    import apache_beam as beam
+
+    root = beam.Pipeline(options=pipeline_options(options))
+    build(root, options)
+    return root.run()

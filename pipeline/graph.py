@@ -1,0 +1,100 @@
+"""The whole pipeline on one screen.
+
+    articles ─ DecodeAndTag ─ DropRepeats ─ GroupStories ─┐
+                                                          ├─ DetectSpikes ─ alerts, series
+    feed status ─ DecodeStatus ───────────────────────────┘
+
+Every collection has exactly one consumer; where two things come out of a step they are two tagged
+outputs. With two consumers the engine numbers the stages behind them at random for each submission,
+and a restore then loses keyed state without an error (`deploy/decisions/0001-engine.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+
+from pipeline.rules.detector import DetectorSettings
+from pipeline.rules.stories import StorySettings
+from pipeline.transforms.decode import DEAD_LETTERS, DecodeAndTag, DecodeStatus, Tags
+from pipeline.transforms.detect_spikes import SERIES, DetectSpikes
+from pipeline.transforms.drop_repeats import LEDGER, DropRepeats
+from pipeline.transforms.group_stories import TAGGED, GroupStories
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides."""
+
+    tagger: Tags
+    stories: StorySettings
+    detectors: Mapping[str, DetectorSettings]
+    """By topic: these topics are watched."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where `RawBatch`es come from."""
+
+    articles: beam.PTransform[Any, Any]
+    feeds: beam.PTransform[Any, Any]
+
+
+@dataclass(frozen=True)
+class Sinks:
+    """Where `Keyed` records go."""
+
+    tagged: beam.PTransform[Any, Any]
+    series: beam.PTransform[Any, Any]
+    alerts: beam.PTransform[Any, Any]
+    ledger: beam.PTransform[Any, Any]
+    dead_articles: beam.PTransform[Any, Any]
+    dead_feeds: beam.PTransform[Any, Any]
+
+
+def build(
+    root: beam.Pipeline, sources: Sources, sinks: Sinks, rules: Rules, generation: str
+) -> None:
+    """Lay the pipeline out on ``root``.
+
+    Args:
+        root: an empty pipeline.
+        sources: of articles and of feed status.
+        sinks: for everything that comes out.
+        rules: in force.
+        generation: names this submission from the start of the log; goes into the ledger.
+    """
+    decoded = (
+        root
+        | "ReadArticles" >> sources.articles
+        # RawBatch: some hundred records of one partition
+        | "DecodeAndTag" >> DecodeAndTag(rules.tagger)
+    )
+    decoded[DEAD_LETTERS] | "WriteDeadArticles" >> sinks.dead_articles
+
+    unique = decoded["main"] | "DropRepeats" >> DropRepeats(generation)
+    unique[LEDGER] | "WriteLedger" >> sinks.ledger
+
+    # (language, article on topic)
+    grouped = unique["main"] | "GroupStories" >> GroupStories(rules.stories)
+    grouped[TAGGED] | "WriteTagged" >> sinks.tagged
+
+    status = (
+        root
+        | "ReadFeeds" >> sources.feeds
+        # RawBatch
+        | "DecodeStatus" >> DecodeStatus(tuple(sorted(rules.detectors)))
+    )
+    status[DEAD_LETTERS] | "WriteDeadFeeds" >> sinks.dead_feeds
+
+    # (topic, article with its story) and (topic, feed status)
+    detected = (
+        (grouped["main"], status["main"])
+        | "Join" >> beam.Flatten()
+        | "DetectSpikes" >> DetectSpikes(rules.detectors, rules.tagger.rules_version)
+    )
+    detected["main"] | "WriteAlerts" >> sinks.alerts
+    detected[SERIES] | "WriteSeries" >> sinks.series

@@ -1,0 +1,86 @@
+"""A Kafka topic as a sink for Beam: at least once, every failed delivery seen."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import PCollection
+from apache_beam.utils.shared import Shared
+from kafka import KafkaProducer
+
+from pipeline.contracts.raw import Keyed
+from pipeline.contracts.topics import MAX_IN_FLIGHT, PRODUCER_OPTIONS
+
+_FLUSH_SECONDS = 60
+
+
+class _Producer:
+    """The producer of a process, closed when the last sink lets go of it."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.client: Any = KafkaProducer(bootstrap_servers=bootstrap.split(","), **PRODUCER_OPTIONS)
+
+    def __del__(self) -> None:
+        self.client.close(timeout=1)
+
+
+@dataclass(frozen=True)
+class KafkaTopics:
+    """Makes sinks that share one producer in each process."""
+
+    bootstrap: str
+    shared: Any
+
+    @classmethod
+    def at(cls, bootstrap: str) -> KafkaTopics:
+        """Sinks for the Kafka at ``bootstrap``."""
+        return cls(bootstrap, Shared())
+
+    def sink(self, topic: str) -> WriteKafka:
+        """The sink of one topic."""
+        return WriteKafka(self.bootstrap, topic, self.shared)
+
+
+@dataclass
+class WriteKafka(beam.PTransform[Any, Any]):
+    """Writes `Keyed` records to a topic.
+
+    A bundle is done when the broker acknowledged all of it; a failed delivery fails the bundle, and
+    the engine tries it again. So a record may come twice after a failure: ids make that harmless.
+    """
+
+    bootstrap: str
+    topic: str
+    shared: Any
+
+    def expand(self, records: PCollection[Any]) -> Any:
+        """Nothing comes out."""
+        return records | "Write" >> beam.ParDo(_Write(self.bootstrap, self.topic, self.shared))
+
+
+class _Write(beam.DoFn):
+    def __init__(self, bootstrap: str, topic: str, shared: Any) -> None:
+        self._bootstrap, self._topic, self._shared = bootstrap, topic, shared
+
+    def setup(self) -> None:
+        self._producer = self._shared.acquire(lambda: _Producer(self._bootstrap))
+
+    def start_bundle(self) -> None:
+        self._sent: deque[Any] = deque()
+
+    def process(self, record: Keyed) -> None:
+        key, value = record
+        self._sent.append(self._producer.client.send(self._topic, value, key=key.encode()))
+        if len(self._sent) > MAX_IN_FLIGHT:
+            self._sent.popleft().get(timeout=_FLUSH_SECONDS)
+
+    def finish_bundle(self) -> None:
+        if not self._sent:
+            return
+        self._producer.client.flush(timeout=_FLUSH_SECONDS)
+        # The flush does not raise: only the futures know of a failed delivery.
+        for future in self._sent:
+            future.get(timeout=_FLUSH_SECONDS)

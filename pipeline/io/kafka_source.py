@@ -1,0 +1,208 @@
+"""A Kafka topic as an endless source for Beam: a splittable DoFn over kafka-python.
+
+Beam's own Kafka source needs a Java harness. Here one restriction is one partition's offsets; its
+place stands in the engine's checkpoint, never in a consumer group.
+
+The watermark is the broker's append time. While there is a log to read it is the time of the last
+record; at the end of the log it is the time at which the broker said so, less a margin.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import apache_beam as beam
+from apache_beam.io.restriction_trackers import OffsetRange, OffsetRestrictionTracker
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.transforms.core import RestrictionProvider, WatermarkEstimatorProvider
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.shared import Shared
+from apache_beam.utils.timestamp import Duration, Timestamp
+from kafka import KafkaConsumer
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+
+from pipeline.contracts.raw import RawBatch
+from pipeline.io.coders import OffsetRangeCoder
+from pipeline.io.partition_reader import PartitionReader
+
+BATCH_RECORDS: Final = 500
+"""Records in a batch at most. Larger ones are no faster and make a bundle coarse."""
+_HOLD_SECONDS: Final = 0.1
+"""How long one call reads on before it gives the engine its turn."""
+_POLL_SECONDS: Final = 0.02
+_IDLE_SECONDS: Final = 0.1
+"""Rest after an empty poll: what latency it costs, idle CPU it saves."""
+_AWAY_SECONDS: Final = 1.0
+"""Rest when the broker does not answer; the client reconnects by itself."""
+_MARGIN_SECONDS: Final = 1.0
+"""Between the broker's clock at its answer and ours, and until what it stamped can be read."""
+_ASK_SECONDS: Final = 0.25
+"""How often the end of an idle log is asked for."""
+_ENDLESS: Final = 2**62
+
+_log = logging.getLogger(__name__)
+
+
+def partitions_of(bootstrap: str, names: tuple[str, ...]) -> dict[str, int]:
+    """The number of partitions of each topic.
+
+    Raises:
+        KafkaError: Kafka does not answer, or a topic is not there.
+    """
+    consumer: Any = KafkaConsumer(bootstrap_servers=bootstrap.split(","), group_id=None)
+    try:
+        found = {name: len(consumer.partitions_for_topic(name) or ()) for name in names}
+    finally:
+        consumer.close()
+    for name, partitions in found.items():
+        if not partitions:
+            raise UnknownTopicOrPartitionError(f"no topic {name} at {bootstrap}")
+    return found
+
+
+@dataclass
+class ReadKafka(beam.PTransform[Any, Any]):
+    """All partitions of a topic, from the checkpoint or else from the earliest record retained.
+
+    Emits `RawBatch`, each at the time of its first record, in the order of the log.
+    The topic must use LogAppendTime: then a partition's times never go back, but for a broker's
+    clock that is set back.
+    """
+
+    bootstrap: str
+    topic: str
+    partitions: int
+    """Of the topic when the job is built. One that is added later is read by a new generation."""
+
+    def __post_init__(self) -> None:
+        """Check before anything is built.
+
+        Raises:
+            ValueError: no partition.
+        """
+        super().__init__()
+        if self.partitions < 1:
+            raise ValueError(f"{self.topic}: {self.partitions} partitions")
+
+    def expand(self, root: Any) -> Any:
+        """`RawBatch`es."""
+        return (
+            root
+            | "Partitions" >> beam.Create(list(range(self.partitions)))
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(_Read(self.bootstrap, self.topic))
+        )
+
+
+class _Tracker(OffsetRestrictionTracker):
+    """An endless range: it splits only where it stands, to rest or to be checkpointed."""
+
+    def is_bounded(self) -> bool:
+        return False
+
+    def try_split(self, _fraction: float) -> tuple[OffsetRange, OffsetRange] | None:
+        whole = self._range
+        at = whole.start if self._current_position is None else self._current_position + 1
+        if at >= whole.stop:
+            return None
+        self._checkpointed = True
+        self._range = OffsetRange(whole.start, at)
+        return self._range, OffsetRange(at, whole.stop)
+
+
+class _Restrictions(RestrictionProvider):
+    def initial_restriction(self, _partition: int) -> OffsetRange:
+        return OffsetRange(0, _ENDLESS)
+
+    def create_tracker(self, restriction: OffsetRange) -> _Tracker:
+        return _Tracker(restriction)
+
+    def restriction_size(self, _partition: int, _restriction: OffsetRange) -> int:
+        return 1
+
+    def restriction_coder(self) -> OffsetRangeCoder:
+        return OffsetRangeCoder()
+
+    def truncate(self, _partition: int, _restriction: OffsetRange) -> None:
+        return None
+
+
+class _Watermarks(WatermarkEstimatorProvider):
+    def initial_estimator_state(self, _partition: int, _restriction: OffsetRange) -> Timestamp:
+        return Timestamp(0)
+
+    def create_watermark_estimator(self, state: Timestamp) -> ManualWatermarkEstimator:
+        return ManualWatermarkEstimator(state)
+
+    def estimator_state_coder(self) -> beam.coders.Coder:
+        return beam.coders.TimestampCoder()
+
+
+class _Readers(dict[int, PartitionReader]):
+    """Connected readers by partition, for all instances of one source in a process."""
+
+    __slots__ = ("__weakref__",)
+
+    def __del__(self) -> None:
+        for reader in self.values():
+            reader.close()
+
+
+class _Read(beam.DoFn):
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._bootstrap, self._topic = bootstrap, topic
+        self._shared = Shared()
+
+    def setup(self) -> None:
+        self._readers: _Readers = self._shared.acquire(_Readers)
+
+    @beam.DoFn.unbounded_per_element()
+    def process(
+        self,
+        partition: int,
+        tracker: Any = beam.DoFn.RestrictionParam(_Restrictions()),
+        watermark: Any = beam.DoFn.WatermarkEstimatorParam(_Watermarks()),
+    ) -> Iterator[Any]:
+        # Out of the shared ones while in use: two instances never poll the same client.
+        reader = self._readers.pop(partition, None)
+        try:
+            if reader is None:
+                reader = PartitionReader(self._bootstrap, self._topic, partition)
+            yield from self._read(partition, reader, tracker, watermark)
+        except KafkaError as e:
+            _log.warning("%s/%d: %s; trying again", self._topic, partition, e)
+            tracker.defer_remainder(Duration(seconds=_AWAY_SECONDS))
+        if reader is not None:
+            self._readers[partition] = reader
+
+    def _read(
+        self, partition: int, reader: PartitionReader, tracker: Any, watermark: Any
+    ) -> Iterator[Any]:
+        reader.seek(tracker.current_restriction().start)
+        stop = time.monotonic() + _HOLD_SECONDS
+        while time.monotonic() < stop:
+            records = reader.poll(BATCH_RECORDS, _POLL_SECONDS)
+            if not records:
+                known = reader.complete_until(_ASK_SECONDS)
+                if known is not None:
+                    _advance(watermark, Timestamp(known - _MARGIN_SECONDS))
+                tracker.defer_remainder(Duration(seconds=_IDLE_SECONDS))
+                return
+            # The last offset of the batch claims all before it.
+            if not tracker.try_claim(records[-1].offset):
+                return
+            first, last = records[0].append_ms, records[-1].append_ms
+            yield TimestampedValue(
+                RawBatch(self._topic, partition, records), Timestamp(micros=first * 1000)
+            )
+            _advance(watermark, Timestamp(micros=last * 1000))
+        tracker.defer_remainder(Duration(seconds=0))
+
+
+def _advance(watermark: Any, to: Timestamp) -> None:
+    if to > watermark.current_watermark():
+        watermark.set_watermark(to)

@@ -1,0 +1,223 @@
+"""Articles and feed status of a topic to its series and alerts, on the ticks of the seen clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from heapq import heappop, heappush
+from typing import Any, Final
+
+import apache_beam as beam
+from apache_beam.coders import BytesCoder
+from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import (
+    BagStateSpec,
+    ReadModifyWriteStateSpec,
+    TimerSpec,
+    on_timer,
+)
+
+from pipeline.contracts.codec import decode, encode
+from pipeline.contracts.raw import Keyed
+from pipeline.contracts.records import FeedStatus, TaggedArticle
+from pipeline.rules.detector import TICK, DetectorSettings, TickResult, TopicDetector
+from pipeline.transforms.kept import Journal, Opened
+from pipeline.transforms.wire import ARTICLE, Placed, at, stamp
+
+SERIES: Final = "series"
+"""Name of the output with the series."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
+_GRID_MS: Final = TICK // _MS
+_SNAPSHOT_EVERY: Final = 100
+"""Entries of the log that are applied again after a restore, at most about so many."""
+_QUIET_FOR_MS: Final = 48 * 3_600_000
+"""How long a topic ticks by itself after its last news; later ticks are made up when news comes."""
+
+_HEARD: Final = b"h"
+_TICKED: Final = b"t"
+_TIME_BYTES: Final = 8
+
+
+@dataclass
+class DetectSpikes(beam.PTransform[Any, Any]):
+    """``(topic, placed article or status)`` -> alerts for Kafka; `SERIES` beside them.
+
+    What arrives waits for the next tick of its topic and is given to the detector in the order of
+    time, place and content, so that a replay in another order decides the same.
+    """
+
+    settings: Mapping[str, DetectorSettings]
+    """Of each topic."""
+    rules_version: str
+
+    def expand(self, news: PCollection[Any]) -> Any:
+        """Two outputs: ``main`` (alerts) and `SERIES`."""
+        return news | "DetectSpikes" >> beam.ParDo(
+            _DetectSpikes(dict(self.settings), self.rules_version)
+        ).with_outputs(SERIES, main="main")
+
+
+class _Watch:
+    """The detector of one topic, and what waits for its next tick."""
+
+    def __init__(self, detector: TopicDetector, last_ms: int = -1) -> None:
+        self.detector = detector
+        self.last_ms = last_ms
+        """The newest tick; -1 before the first."""
+        self.heard_ms = -1
+        """The newest article or status."""
+        self.waiting: list[Placed] = []
+        self.logged = 0
+        """Entries since the snapshot."""
+
+    def hear(self, placed: Placed) -> None:
+        """Let it wait."""
+        heappush(self.waiting, placed)
+        self.heard_ms = max(self.heard_ms, placed.time_ms)
+
+    def next_ms(self) -> int | None:
+        """When the next tick is due as far as is known; None before anything was heard."""
+        due = None
+        if self.last_ms >= 0:
+            due = (self.detector.next_tick(_time(self.last_ms)) - _EPOCH) // _MS
+        if self.waiting:
+            # A clock that was set back makes no tick in the past.
+            own = max(_tick_after(self.waiting[0].time_ms), self.last_ms + _GRID_MS)
+            due = own if due is None else min(due, own)
+        return due
+
+    def tick(self, time_ms: int) -> TickResult:
+        """Give the detector what waited, then the tick."""
+        while self.waiting and self.waiting[0].time_ms < time_ms:
+            placed = heappop(self.waiting)
+            kind, record = placed.value[:1], placed.value[1:]
+            if kind == ARTICLE:
+                self.detector.observe(decode(TaggedArticle, record), _time(placed.time_ms))
+            else:
+                self.detector.exposure(decode(FeedStatus, record), _time(placed.time_ms))
+        self.last_ms = time_ms
+        return self.detector.tick(_time(time_ms))
+
+
+class _DetectSpikes(beam.DoFn):
+    HEAD = ReadModifyWriteStateSpec("head", BytesCoder())
+    SNAPSHOT = BagStateSpec("snapshot", BytesCoder())
+    SINCE = BagStateSpec("since", BytesCoder())
+    TICK = TimerSpec("tick", TimeDomain.WATERMARK)
+    QUIET = TimerSpec("quiet", TimeDomain.WATERMARK)
+
+    def __init__(self, settings: dict[str, DetectorSettings], rules_version: str) -> None:
+        self._settings, self._rules_version = settings, rules_version
+        self._journal = Journal("DetectSpikes", 1, self._rebuild)
+
+    def setup(self) -> None:
+        self._held = self._journal.memory.hold()
+
+    def process(
+        self,
+        news: tuple[str, bytes],
+        head: Any = beam.DoFn.StateParam(HEAD),
+        snapshot: Any = beam.DoFn.StateParam(SNAPSHOT),
+        since: Any = beam.DoFn.StateParam(SINCE),
+        tick: Any = beam.DoFn.TimerParam(TICK),
+    ) -> None:
+        topic, data = news
+        watch = self._journal.open(topic, head, snapshot, since)
+        placed = Placed.unpack(data)
+        watch.value.hear(placed)
+        watch.append(since, _HEARD + data)
+        watch.value.logged += 1
+        watch.close(head)
+        end = _tick_after(placed.time_ms)
+        tick.set(stamp(end), dynamic_timer_tag=str(end))
+
+    @on_timer(TICK)
+    def on_tick(
+        self,
+        topic: Any = beam.DoFn.KeyParam,
+        time: Any = beam.DoFn.TimestampParam,
+        head: Any = beam.DoFn.StateParam(HEAD),
+        snapshot: Any = beam.DoFn.StateParam(SNAPSHOT),
+        since: Any = beam.DoFn.StateParam(SINCE),
+        quiet: Any = beam.DoFn.TimerParam(QUIET),
+    ) -> Iterator[Any]:
+        """Tick after news."""
+        yield from self._advance(topic, time, head, snapshot, since, quiet)
+
+    @on_timer(QUIET)
+    def on_quiet(
+        self,
+        topic: Any = beam.DoFn.KeyParam,
+        time: Any = beam.DoFn.TimestampParam,
+        head: Any = beam.DoFn.StateParam(HEAD),
+        snapshot: Any = beam.DoFn.StateParam(SNAPSHOT),
+        since: Any = beam.DoFn.StateParam(SINCE),
+        quiet: Any = beam.DoFn.TimerParam(QUIET),
+    ) -> Iterator[Any]:
+        """Tick without news."""
+        yield from self._advance(topic, time, head, snapshot, since, quiet)
+
+    def _advance(
+        self, topic: str, time: Any, head: Any, snapshot: Any, since: Any, quiet: Any
+    ) -> Iterator[Any]:
+        until = time.micros // 1000
+        watch = self._journal.open(topic, head, snapshot, since)
+        w = watch.value
+        # All ticks that are due, the quiet ones before this one too.
+        while (due := w.next_ms()) is not None and due <= until:
+            result = w.tick(due)
+            watch.append(since, _TICKED + due.to_bytes(_TIME_BYTES, "big"))
+            w.logged += 1
+            for alert in result.alerts:
+                yield at(until, Keyed(alert.alert_id, encode(alert)))
+            for point in result.points:
+                key = f"{point.topic}/{point.series}"
+                yield TaggedOutput(SERIES, at(until, Keyed(key, encode(point))))
+        if w.logged > _SNAPSHOT_EVERY + 2 * len(w.waiting):
+            self._snapshot(watch, snapshot, since)
+        if due is not None and due - w.heard_ms < _QUIET_FOR_MS:
+            quiet.set(stamp(due))
+        watch.close(head)
+
+    def _snapshot(self, watch: Opened[_Watch], snapshot: Any, since: Any) -> None:
+        w = watch.value
+        state = [w.last_ms.to_bytes(_TIME_BYTES, "big"), w.heard_ms.to_bytes(_TIME_BYTES, "big")]
+        watch.rewrite(snapshot, [b"".join(state) + w.detector.dumps()])
+        watch.rewrite(since, [_HEARD + placed.pack() for placed in sorted(w.waiting)])
+        w.logged = len(w.waiting)
+
+    def _rebuild(self, topic: str, logs: list[list[bytes]]) -> _Watch:
+        settings = self._settings[topic]
+        (snapshots, since) = logs
+        if snapshots:
+            state = snapshots[-1]
+            last, heard = (
+                int.from_bytes(state[i : i + _TIME_BYTES], "big") for i in (0, _TIME_BYTES)
+            )
+            detector = TopicDetector.loads(
+                state[2 * _TIME_BYTES :], settings, rules_version=self._rules_version
+            )
+            watch = _Watch(detector, last)
+            watch.heard_ms = heard
+        else:
+            watch = _Watch(TopicDetector(topic, settings, rules_version=self._rules_version))
+        for entry in since:
+            if entry[:1] == _HEARD:
+                watch.hear(Placed.unpack(entry[1:]))
+            else:
+                # What it decided went out when the entry was written.
+                watch.tick(int.from_bytes(entry[1:], "big"))
+        watch.logged = len(since)
+        return watch
+
+
+def _tick_after(time_ms: int) -> int:
+    return time_ms // _GRID_MS * _GRID_MS + _GRID_MS
+
+
+def _time(time_ms: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=time_ms)

@@ -120,7 +120,7 @@ class Traffic:
 def run_faults(
     rounds: int, seed: int, say: Callable[[str], None], rate: float = 20, clock: Clock | None = None
 ) -> FaultReport:
-    """Kill each part in turn, ``rounds`` kills in all, at random moments, at ``rate`` articles/s."""
+    """Kill each part in turn, ``rounds`` kills in all, at random moments; ``rate``: articles/s."""
     clock = clock or SystemClock()
     dice = random.Random(seed)  # noqa: S311 - moments, not secrets
     load = Load.of(topics=12, outlets=10, seed=seed)

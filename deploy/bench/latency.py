@@ -1,6 +1,6 @@
 """From story to analyst: seconds between first sight of an article and its alert at a webhook.
 
-Made-up topics escalate one after another under a steady load; every revision that a story made counts.
+Made-up topics escalate one after another under a steady load; every such revision counts.
 """
 
 from __future__ import annotations
@@ -81,18 +81,18 @@ def run_latency(
                 revisions=len(alerts),
                 rate=rate,
                 ledger=ledger,
-                memory_mb={part: memory_mb(pid) for part, pid in service.pids.items()},
+                memory_mb={
+                    part: memory_mb(pid, children=part != "supervisor")
+                    for part, pid in service.pids.items()
+                },
             )
 
 
-def memory_mb(pid: int) -> float:
-    """Resident memory of a process and, but for the supervisor's, of its children; megabytes."""
+def memory_mb(pid: int, *, children: bool) -> float:
+    """Resident memory of a process, with or without its children; megabytes."""
     process = psutil.Process(pid)
-    total = float(process.memory_info().rss)
-    for child in process.children(recursive=True):
-        if process.name() != "straitwatch-up":
-            total += child.memory_info().rss
-    return total / 1e6
+    family = [process, *(process.children(recursive=True) if children else ())]
+    return sum(p.memory_info().rss for p in family) / 1e6
 
 
 def table(report: LatencyReport) -> str:
@@ -106,6 +106,7 @@ def table(report: LatencyReport) -> str:
             row("first sight to news.tagged.v1", report.seen_to_tagged_s),
             row(f"story to webhook ({report.revisions} revisions)", report.seen_to_alert_s),
             f"lost {report.ledger.lost}; tagged {report.ledger.tagged}",
+            "memory, MB: " + ", ".join(f"{p} {mb:.0f}" for p, mb in report.memory_mb.items()),
         ]
     )
 

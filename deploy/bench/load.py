@@ -43,7 +43,7 @@ class Load:
         )
 
     def items(self, on_topic: float) -> Iterator[tuple[str, str, str | None]]:
-        """Endless (title, summary, topic or None); a share ``on_topic`` is on a topic, with force."""
+        """Endless (title, summary, topic or None); a share ``on_topic`` is on one, with force."""
         dice = random.Random(self.seed)  # noqa: S311 - load, not a secret
         while True:
             topic = dice.choice(self.topics) if dice.random() < on_topic else None

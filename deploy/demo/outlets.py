@@ -30,7 +30,8 @@ class OutletServer:
         self._longest = longest
         self._items: dict[str, list[Item]] = {outlet.slug: [] for outlet in outlets}
         self._publishers = {outlet.slug: outlet.publisher for outlet in outlets}
-        self._served: set[int] = set()
+        self._served: set[tuple[int, str]] = set()
+        self._numbers: set[int] = set()
         self._lock = threading.Lock()
         server = self
 
@@ -68,24 +69,22 @@ class OutletServer:
 
     @property
     def served(self) -> int:
-        """Distinct entries that went out, the broken ones included."""
+        """Distinct entries and revisions of them that went out, the broken ones included."""
         with self._lock:
             return len(self._served)
-
-    def was_served(self, number: int) -> bool:
-        """Whether that item went out, whole, at least once."""
-        with self._lock:
-            return number in self._served
 
     def url(self, slug: str) -> str:
         """The address of an outlet's feed."""
         return f"http://{self.host}/{slug}/rss.xml"
 
     def publish(self, items: list[Item]) -> None:
-        """Put items into their outlets' feeds, newest first."""
+        """Put items into their outlets' feeds, newest first; one of a known number is its edit."""
         with self._lock:
             for item in items:
                 feed = self._items[item.outlet]
+                if item.number in self._numbers:
+                    feed[:] = [old for old in feed if old.number != item.number]
+                self._numbers.add(item.number)
                 feed.insert(0, item)
                 del feed[self._longest :]
 
@@ -110,8 +109,8 @@ class OutletServer:
         request.end_headers()
         request.wfile.write(body)
         with self._lock:
-            self._served.update(item.number for item in items)
-            self._served.add(-1 - list(self._publishers).index(slug))
+            self._served.update((item.number, item.title) for item in items)
+            self._served.add((-1, slug))  # the broken entry
 
 
 def _rss(publisher: str, items: list[Item], host: str) -> str:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from connectors.feeds.state.database import sqlite_url
 from deploy.errors import Fault
 from deploy.ledger import LedgerView, read_ledger
 from pipeline.contracts.clock import Clock
@@ -173,7 +174,7 @@ def settled(home: Path, kafka: str, clock: Clock, seconds: float) -> LedgerView:
     calm = 0
     previous: LedgerView | None = None
     while True:
-        ledger = read_ledger(home, kafka)
+        ledger = read_ledger(sqlite_url(home), kafka)
         calm = calm + 1 if ledger.lost == 0 and _progress(ledger) == _progress(previous) else 0
         if calm >= 2 or clock.monotonic() > deadline:
             return ledger

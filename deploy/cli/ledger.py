@@ -1,0 +1,46 @@
+"""`straitwatch ledger`: how everything that was fetched has ended."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("ledger")(ledger)
+
+
+def ledger(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show how everything that was fetched has ended; nothing may be missing.
+
+    Example: straitwatch ledger
+    """
+    from connectors.feeds.state.database import sqlite_url
+    from deploy.ledger import read_ledger
+    from deploy.local.running import kafka_of
+    from deploy.settings import load
+
+    settings = load()
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    kafka = kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka)
+    view = read_ledger(url or sqlite_url(settings.home), kafka)
+    if as_json:
+        typer.echo(json.dumps(asdict(view) | {"lost": view.lost}))
+        return
+    for name, count in [
+        ("fetched", view.fetched),
+        ("  rejected", view.rejected),
+        ("  duplicates", view.duplicates),
+        ("  tagged", view.tagged),
+        ("  off-topic", view.off_topic),
+        ("  dead letters", view.dead_letters),
+        ("  under way or lost", view.lost),
+        ("redelivered after crashes", view.redelivered),
+    ]:
+        typer.echo(f"{name:<28}{count:>12,}")

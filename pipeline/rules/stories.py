@@ -28,6 +28,15 @@ VERSION: Final = 1
 """Of the log's entries. A log of another version is not read: its index starts empty."""
 
 
+def shard_of(lang: Lang) -> str:
+    """Which index an article in ``lang`` belongs to.
+
+    Chinese and Japanese share one: a headline without kana may be taken for either, and an agency
+    serves both Chinese scripts.
+    """
+    return "han" if lang in _HAN else lang.value
+
+
 @dataclass(frozen=True, slots=True)
 class StorySettings:
     """How far an index looks back, and what it takes for the same."""
@@ -82,6 +91,8 @@ class _Member:
     entry: bytes
 
 
+_HAN: Final = frozenset({Lang.JA, Lang.ZH_HANS, Lang.ZH_HANT})
+
 _Sighting = tuple[str, str, bool]
 """Two owners with headlines alike, and whether word for word."""
 
@@ -101,7 +112,7 @@ _US: Final = 1_000_000
 
 
 class StoryIndex:
-    """The texts of the last 72 hours in one language, with their groups.
+    """The texts of the last 72 hours of one shard (`shard_of`), with their groups.
 
     Deterministic: the same items in the same order give the same assignments and the same entries.
     Not safe for threads.

@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pipeline.contracts.records import Lang
+from pipeline.rules.text import simplified
 
 LEAD_CHARS: Final = 200
 """As much of a summary as is compared: about the first sentence, which agencies' clients keep."""
@@ -97,11 +99,11 @@ def normalise(title: str, summary: str, lang: Lang) -> Text:
     width = 2 if lang in _CJK else 3
     plain = unicodedata.normalize("NFKC", title)[:_MAX_TITLE].replace("’", "'")
     stripped, cut_off = _undress(plain)
-    stripped = stripped.casefold()
+    stripped = _fold(stripped)
     clauses = tuple(c for c in map(_letters, _CLAUSE.split(stripped)) if c)
     compact = "".join(clauses)
     if not compact:
-        compact = _letters(plain.casefold()) or plain.strip()
+        compact = _letters(_fold(plain)) or plain.strip()
         clauses = (compact,)
     return Text(
         title=compact,
@@ -160,6 +162,15 @@ def _undress(plain: str) -> tuple[str, bool]:
     return (shorter, True) if shorter and shorter != text else (text, False)
 
 
+def _fold(text: str) -> str:
+    return text.casefold() if text.isascii() else text.casefold().translate(_simplified())
+
+
+@cache
+def _simplified() -> dict[int, str]:
+    return {ord(traditional): simple for traditional, simple in simplified().items()}
+
+
 def _letters(text: str) -> str:
     return "".join(c for c in text if c.isalnum())
 
@@ -175,7 +186,7 @@ def _lead(summary: str, width: int) -> frozenset[str]:
         return frozenset()
     head = unicodedata.normalize("NFKC", summary[: 2 * LEAD_CHARS]).replace("’", "'")
     head = _DATELINE.sub("", head)
-    return _grams(_letters(head.casefold()[:LEAD_CHARS]), width)
+    return _grams(_letters(_fold(head[:LEAD_CHARS])), width)
 
 
 def _numbers(text: str) -> frozenset[str]:

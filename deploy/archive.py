@@ -1,0 +1,276 @@
+"""Archives of articles: JSON lines, plain or Zstandard, for `stories`, `backtest` and `feeds`.
+
+Read as a stream: an archive may be longer than memory. A line that is no article is counted and the
+first is told; it never ends the run.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+from deploy.errors import Refused, WrongUse
+from pipeline.contracts.records import Article
+
+_KNOWN_IDS: Final = 200_000
+"""Ids remembered to tell an edit from a first sight: more than 72 hours of a large service."""
+_MAX_LINE: Final = 16 * 1024 * 1024
+_MAX_TEXT: Final = 100_000
+_WINDOW: Final = 2**31
+"""The largest Zstandard window that is taken: archives are made with ``--long``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Whose voice a source of an archive is."""
+
+    publisher: str
+    owner: str
+    group: str
+    language: str | None = None
+    weight: float = 1.0
+
+
+class Sources:
+    """Sources of an archive by their name: a feed's URL, or a publisher.
+
+    Without a feed list, or for a source that is not in it, the source is its own publisher, owner
+    and group; of a URL it is the registrable domain.
+    """
+
+    def __init__(self, known: dict[str, Source] | None = None) -> None:
+        self._known = dict(known or {})
+
+    def of(self, name: str) -> Source:
+        """Whose voice ``name`` is."""
+        found = self._known.get(name)
+        if found is None:
+            label = name
+            if name.startswith(("http://", "https://")):
+                from connectors.feeds.feed_list import registrable_domain
+
+                label = registrable_domain(name) or name
+            found = self._known[name] = Source(label, label, label)
+        return found
+
+
+def read_sources(path: Path | None) -> Sources:
+    """The sources that a feed list describes; without one, each for itself.
+
+    Raises:
+        WrongUse: the file is no feed list.
+        Refused: it is not there.
+    """
+    if path is None:
+        return Sources()
+    from connectors.feeds.errors import FeedListError
+    from connectors.feeds.feed_list import read_feed_list, registrable_domain
+
+    try:
+        feeds = read_feed_list(path.read_text("utf-8"), str(path))
+    except FileNotFoundError as e:
+        raise Refused(f"{path}: no such file") from e
+    except (OSError, UnicodeDecodeError) as e:
+        raise WrongUse(f"{path}: cannot be read as text: {e}") from e
+    except FeedListError as e:
+        raise WrongUse(str(e)) from e
+    known = {}
+    for name, feed in feeds.by_source().items():
+        publisher = feed.publisher or registrable_domain(feed.url) or feed.url
+        known[name] = Source(
+            publisher, feed.owner or publisher, feed.group, feed.language, feed.weight
+        )
+    return Sources(known)
+
+
+@dataclass(slots=True)
+class BadLines:
+    """Lines that were no articles: how many, and the first."""
+
+    count: int = 0
+    first: str | None = None
+
+    def add(self, line: int, message: str) -> None:
+        """Count one."""
+        self.count += 1
+        if self.first is None:
+            self.first = f"line {line}: {message}"
+
+    def sentence(self, path: Path) -> str | None:
+        """What to tell the person who ran the command; None when every line was read."""
+        if not self.count:
+            return None
+        lines = (
+            "1 line is no article and was"
+            if self.count == 1
+            else (f"{self.count} lines are no articles and were")
+        )
+        return f"{path}: {lines} left out; the first, {self.first}"
+
+
+@dataclass(slots=True)
+class Archive:
+    """An archive on disk; iterate once for its articles, in the order of its lines."""
+
+    path: Path
+    sources: Sources = field(default_factory=Sources)
+    bad: BadLines = field(default_factory=BadLines)
+    backwards: int = 0
+    """Articles seen earlier than the one before them."""
+    bytes_read: int = 0
+    size: int = 0
+    _ids: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        try:
+            self.size = self.path.stat().st_size
+        except OSError as e:
+            raise Refused(f"{self.path}: {e.strerror or e}") from e
+        if self.path.is_dir():
+            raise WrongUse(f"{self.path}: is a folder, not a file of articles")
+
+    def __iter__(self) -> Iterator[Article]:
+        last: datetime | None = None
+        for number, raw in enumerate(self._lines(), start=1):
+            line = raw.strip()
+            if not line:
+                continue
+            try:
+                article = self._article(json.loads(line))
+            except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as e:
+                self.bad.add(number, _say(e))
+                continue
+            if last is not None and article.seen_at < last:
+                self.backwards += 1
+            else:
+                last = article.seen_at
+            yield article
+
+    def _lines(self) -> Iterator[bytes]:
+        import zstandard
+
+        with self.path.open("rb") as file:
+            counted = _Counted(file, self)
+            compressed = file.peek(4)[:4] == b"\x28\xb5\x2f\xfd"
+            try:
+                if compressed:
+                    reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(
+                        cast("IO[bytes]", counted), read_across_frames=True
+                    )
+                    stream: Any = io.BufferedReader(reader, 1 << 20)
+                else:
+                    stream = io.BufferedReader(counted, 1 << 20)
+                while line := stream.readline(_MAX_LINE):
+                    yield line
+            except zstandard.ZstdError as e:
+                raise WrongUse(f"{self.path}: damaged Zstandard data: {e}") from e
+            except OSError as e:
+                raise Refused(f"{self.path}: {e.strerror or e}") from e
+
+    def _article(self, raw: Any) -> Article:
+        if not isinstance(raw, dict):
+            raise TypeError("no JSON object")
+        article_id = raw.get("id")
+        if isinstance(article_id, int) and not isinstance(article_id, bool):
+            article_id = str(article_id)
+        if not isinstance(article_id, str) or not article_id:
+            raise ValueError("no 'id'")
+        title = _text(raw, "title")
+        summary = _text(raw, "summary")
+        if not title and not summary:
+            raise ValueError("neither 'title' nor 'summary'")
+        published = _time(raw.get("published_at"), "published_at")
+        seen = _time(raw.get("fetched_at"), "fetched_at")
+        if seen is None:
+            raise ValueError("no 'fetched_at'")
+        link = _text(raw, "url") or None
+        name = _text(raw, "source") or link or "unknown"
+        source = self.sources.of(name)
+        return Article(
+            article_id=article_id,
+            feed_id=name,
+            group=source.group,
+            publisher=source.publisher,
+            owner=source.owner,
+            title=title,
+            summary=summary,
+            link=link,
+            authors=(),
+            guid=None,
+            published_at=published,
+            seen_at=seen,
+            revision=self._revision(article_id, title, summary),
+            backfill=raw.get("backfill") is True,
+            lang_hint=_text(raw, "lang") or source.language,
+            weight=source.weight,
+        )
+
+    def _revision(self, article_id: str, title: str, summary: str) -> int:
+        """One more for each line with a known id and another text; the same for a repeat."""
+        content = hash((title, summary))
+        revision, before = self._ids.pop(article_id, (-1, None))
+        if content != before:
+            revision += 1
+        self._ids[article_id] = revision, content
+        if len(self._ids) > _KNOWN_IDS:
+            self._ids.popitem(last=False)
+        return revision
+
+
+class _Counted(io.RawIOBase):
+    """A file that tells an archive how far it was read."""
+
+    def __init__(self, file: io.BufferedReader, archive: Archive) -> None:
+        self._file, self._archive = file, archive
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        n = self._file.readinto(buffer)
+        self._archive.bytes_read += n
+        return n
+
+
+def _text(raw: dict[str, Any], key: str) -> str:
+    value = raw.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError(f"'{key}' is no text")
+    return value[:_MAX_TEXT].encode("utf-8", "replace").decode("utf-8").strip()
+
+
+def _time(value: Any, key: str) -> datetime | None:
+    """The time in UTC; without a zone it is UTC."""
+    if value is None or value == "":
+        return None
+    try:
+        time = datetime.fromisoformat(value.strip())
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (AttributeError, TypeError, ValueError, OverflowError) as e:
+        if key == "published_at":
+            return None  # the world's dates are as they are: the time of first sight stands in
+        raise ValueError(f"'{key}' is no time in ISO 8601") from e
+
+
+def _say(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg}"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error)
+
+
+def progress(archive: Archive) -> float:
+    """How much of the file was read, 0 to 1."""
+    return math.inf if not archive.size else min(1.0, archive.bytes_read / archive.size)

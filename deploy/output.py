@@ -1,0 +1,40 @@
+"""Files that commands write: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from deploy.errors import Fault, WrongUse
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[str]]:
+    """A text file, UTF-8, that takes the place of ``path`` when the block ends well.
+
+    What is no ordinary file (``/dev/stdout``) is written to directly.
+
+    Raises:
+        WrongUse: it cannot stand there.
+        Fault: the disk would not take it.
+    """
+    direct = path.exists() and not path.is_file()
+    target = path if direct else path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        file = target.open("w", encoding="utf-8", errors="replace", newline="\n")
+    except OSError as e:
+        raise WrongUse(f"{path}: cannot be written: {e.strerror or e}") from e
+    try:
+        with file:
+            yield file
+        if not direct:
+            target.replace(path)
+    except OSError as e:
+        raise Fault(f"{path}: {e.strerror or e}") from e
+    finally:
+        if not direct:
+            with suppress(FileNotFoundError):
+                target.unlink()

@@ -7,7 +7,7 @@ from typing import Final
 MIB: Final = 1024 * 1024
 
 MAX_DOCUMENT_BYTES: Final = 16 * MIB
-"""The largest real feed in the corpora is below 1 MiB; a tree of 16 MiB fits the memory of a worker."""
+"""The largest real feed in the corpora is below 1 MiB; a tree of 16 MiB fits a worker."""
 
 MAX_ENTRIES: Final = 2_000
 """Above every real feed (a news sitemap may have 1,000); the contract asks for 500 or more."""
@@ -18,8 +18,11 @@ MAX_TITLE: Final = 2_000
 MAX_SUMMARY: Final = 10_000
 """Characters; tagging and story collapse read the lead only."""
 
-MAX_MARKUP: Final = 200_000
+MAX_MARKUP: Final = 100_000
 """Characters of markup that are turned into text for one field."""
+
+MAX_DOCUMENT_MARKUP: Final = 4 * MIB
+"""The same for all fields of one document together: 2 s of work at the worst."""
 
 MAX_LINK: Final = 2_048
 MAX_GUID: Final = 2_048
@@ -37,4 +40,4 @@ WALL_SECONDS: Final = 8.0
 """What one document may take: the contract's 10 s with room for starting up."""
 
 WORKER_MEMORY_BYTES: Final = 400 * MIB
-"""Address space that a worker may take beyond what it has when it is ready: below 512 MiB in all."""
+"""Address space that a worker may take beyond what it has when ready: below 512 MiB."""

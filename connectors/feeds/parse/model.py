@@ -48,7 +48,7 @@ class DocumentReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParsedEntry:
-    """An entry that became an article. Every text is plain, bounded and free of control characters."""
+    """An entry that became an article: every text plain, bounded, without control characters."""
 
     id: str
     """Fixed by feed and guid, else link, else title; at most 256 characters."""

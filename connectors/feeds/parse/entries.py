@@ -1,0 +1,195 @@
+"""From what stands in a document to articles and rejects: cleaned, bounded, each with its id."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from connectors.feeds.parse import dates, decode, limits, text
+from connectors.feeds.parse.links import clean_link
+from connectors.feeds.parse.model import (
+    FeedHints,
+    ParsedEntry,
+    RejectedEntry,
+    RejectReason,
+)
+from connectors.feeds.parse.raw import Kind, RawEntry, RawFeed, RawHints, RawText
+from pipeline.contracts.ids import article_id
+
+
+@dataclass(slots=True)
+class Cleaner:
+    """Turns the raw entries of one document into outcomes, in order, one for one."""
+
+    feed_id: str
+    url: str | None
+    now: datetime
+    encoding_flags: tuple[str, ...]
+    """Of the document: they go to each article with a character beyond ASCII."""
+    _seen: set[str] = field(default_factory=set)
+    _markup_left: int = limits.MAX_DOCUMENT_MARKUP
+
+    def outcomes(self, feed: RawFeed, hints: FeedHints) -> Iterator[ParsedEntry | RejectedEntry]:
+        """An article or a reject for each entry of ``feed``."""
+        base = feed.base or hints.site or hints.self_link or self.url
+        for raw in feed.entries:
+            yield self._outcome(raw, base)
+
+    def hints(self, raw: RawHints) -> FeedHints:
+        """The hints of a document, cleaned."""
+        return FeedHints(
+            title=self._line(raw.title) or None,
+            language=_language(raw.language),
+            site=clean_link(raw.site, self.url),
+            self_link=clean_link(raw.self_link, self.url),
+            hub=clean_link(raw.hub, self.url),
+            ttl_seconds=_ttl(raw.ttl),
+            update_seconds=_update_interval(raw.update_period, raw.update_frequency),
+        )
+
+    def _outcome(self, raw: RawEntry, base: str | None) -> ParsedEntry | RejectedEntry:
+        summary = self._summary(raw)
+        title = self._line(raw.title) or _beginning(summary)
+        if not any(c.isalnum() for c in title):
+            return RejectedEntry(RejectReason.NO_TEXT)
+        guid = _guid(raw.guid)
+        link = clean_link(raw.link, raw.base or base)
+        if link is None and raw.guid_is_link:
+            link = clean_link(guid)
+        id_ = article_id(self.feed_id, guid, link, title)
+        if id_ in self._seen:
+            return RejectedEntry(RejectReason.DUPLICATE)
+        self._seen.add(id_)
+        published, updated, date_flags = self._dates(raw)
+        return ParsedEntry(
+            id=id_,
+            guid=guid and guid[: limits.MAX_GUID],
+            title=title,
+            summary=summary,
+            link=link,
+            published_at=published,
+            updated_at=updated,
+            authors=_authors(raw.authors),
+            flags=(*self._encoding_flags(title, summary), *date_flags),
+        )
+
+    def _summary(self, raw: RawEntry) -> str:
+        """The first of summary and content that says anything."""
+        for candidate in (raw.summary, raw.content):
+            if candidate is not None:
+                plain = text.lines(self._plain(candidate), limits.MAX_SUMMARY)
+                if plain:
+                    return plain
+        return ""
+
+    def _line(self, raw: RawText | None) -> str:
+        return "" if raw is None else text.one_line(self._plain(raw), limits.MAX_TITLE)
+
+    def _plain(self, raw: RawText) -> str:
+        """The text of ``raw`` without markup; a text that claims to be plain and is not, is read as HTML."""
+        value = raw.value
+        if raw.kind is Kind.PLAIN and not text.is_markup(value):
+            return text.without_tag_starts(value[: limits.MAX_MARKUP])
+        if "<" not in value and "&" not in value:
+            return value[: limits.MAX_MARKUP]
+        most = min(limits.MAX_MARKUP, self._markup_left)
+        self._markup_left -= min(len(value), most)
+        return text.from_markup(value, most)
+
+    def _dates(self, raw: RawEntry) -> tuple[datetime | None, datetime | None, tuple[str, ...]]:
+        """Published, updated, flags. The update date stands in for a publication date that cannot be had."""
+        flags: list[str] = []
+        read = []
+        for stated in (raw.published, raw.updated):
+            found = dates.read_date(stated, self.now) if stated and stated.strip() else None
+            read.append(None if found is None else found.value)
+            if found is not None and found.flag is not None and found.flag not in flags:
+                flags.append(found.flag)
+        published, updated = read
+        if published is None and updated is None and not flags:
+            flags.append(dates.MISSING)
+        return published or updated, updated, tuple(flags)
+
+    def _encoding_flags(self, title: str, summary: str) -> tuple[str, ...]:
+        if "\ufffd" in title or "\ufffd" in summary:
+            return tuple(dict.fromkeys((*self.encoding_flags, decode.REPAIRED)))
+        if self.encoding_flags and not (title.isascii() and summary.isascii()):
+            return self.encoding_flags
+        return ()
+
+
+def _guid(raw: str | None) -> str | None:
+    """Trimmed, without the characters that only work behind the scenes; None when nothing is left."""
+    return (text.clean(raw).strip() or None) if raw else None
+
+
+_TITLE_FROM_SUMMARY: Final = 120
+
+
+def _beginning(summary: str) -> str:
+    """A title for an entry that has none (short messages): the first line of its summary, cut at a word."""
+    line = summary.partition("\n")[0]
+    if len(line) <= _TITLE_FROM_SUMMARY:
+        return line
+    head, space, _ = line[:_TITLE_FROM_SUMMARY].rpartition(" ")
+    return (head if space and len(head) > _TITLE_FROM_SUMMARY // 2 else line[:_TITLE_FROM_SUMMARY]) + "…"
+
+
+_NAME_IN_BRACKETS = re.compile(r"[^\s()<>]{1,100}@[^\s()<>]{1,100}\s{0,5}\(([^()]{1,200})\)")
+_NAME_BEFORE_ADDRESS = re.compile(r"([^<>()]{1,200}?)\s{0,5}[<(][^\s<>()]{1,100}@[^\s<>()]{1,100}[>)]")
+
+
+def _authors(raw: list[str]) -> tuple[str, ...]:
+    """Names, without the addresses that RSS puts beside them, each once."""
+    names: dict[str, None] = {}
+    for author in raw[: limits.MAX_AUTHORS]:
+        line = text.one_line(text.from_markup(author, 2_000) if "&" in author else author, 500)
+        match = _NAME_IN_BRACKETS.fullmatch(line) or _NAME_BEFORE_ADDRESS.fullmatch(line)
+        name = text.without_tag_starts(match[1] if match else line).strip()[: limits.MAX_AUTHOR]
+        if name:
+            names[name] = None
+    return tuple(names)
+
+
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][a-z0-9]{1,8}){0,3}")
+_PERIODS: Final = {
+    "hourly": 3_600,
+    "daily": 86_400,
+    "weekly": 7 * 86_400,
+    "monthly": 30 * 86_400,
+    "yearly": 365 * 86_400,
+}
+
+
+def _language(raw: str | None) -> str | None:
+    tag = (raw or "").strip().lower()
+    return tag.replace("_", "-") if _LANGUAGE.fullmatch(tag) else None
+
+
+def _ttl(raw: str | None) -> int | None:
+    """Seconds of an RSS ``ttl``, which is in minutes; None for nonsense."""
+    minutes = _whole(raw)
+    return None if minutes is None else _interval(minutes * 60)
+
+
+def _update_interval(period: str | None, frequency: str | None) -> int | None:
+    """Seconds between updates by RSS 1.0's syndication module (default: daily, once)."""
+    if period is None and frequency is None:
+        return None
+    seconds = _PERIODS.get((period or "daily").strip().lower())
+    times = 1 if frequency is None else _whole(frequency)
+    return _interval(seconds // times) if seconds and times else None
+
+
+def _interval(seconds: int) -> int | None:
+    if seconds <= 0:
+        return None
+    return min(max(seconds, limits.MIN_INTERVAL_SECONDS), limits.MAX_INTERVAL_SECONDS)
+
+
+def _whole(raw: str | None) -> int | None:
+    digits = (raw or "").strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else None

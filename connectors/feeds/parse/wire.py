@@ -1,0 +1,91 @@
+"""A `ParsedFeed` as JSON bytes, for the way between a worker process and its pool.
+
+JSON and not pickle: a worker that a document has taken over must not be able to run code in the
+process that reads its answer.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from connectors.feeds.parse.model import (
+    DocumentReason,
+    FeedFormat,
+    FeedHints,
+    ParsedEntry,
+    ParsedFeed,
+    RejectedEntry,
+    RejectReason,
+)
+
+
+def dump(feed: ParsedFeed) -> bytes:
+    """``feed`` as one JSON array; texts must hold no lone surrogates."""
+    h = feed.hints
+    return json.dumps(
+        [
+            feed.format,
+            feed.reason,
+            feed.detail,
+            feed.unread,
+            [h.title, h.language, h.site, h.self_link, h.hub, h.ttl_seconds, h.update_seconds],
+            [_entry(e) for e in feed.entries],
+        ],
+        ensure_ascii=False,
+        separators=(",", ":"),
+    ).encode()
+
+
+def load(data: bytes) -> ParsedFeed:
+    """The feed that `dump` wrote.
+
+    Raises:
+        ValueError: ``data`` is not what `dump` writes.
+    """
+    try:
+        format_, reason, detail, unread, hints, entries = json.loads(data)
+        return ParsedFeed(
+            format=None if format_ is None else FeedFormat(format_),
+            entries=tuple(_parsed(e) for e in entries),
+            reason=None if reason is None else DocumentReason(reason),
+            detail=str(detail),
+            unread=int(unread),
+            hints=FeedHints(*hints),
+        )
+    except (TypeError, AttributeError) as e:
+        raise ValueError(f"not an answer of a worker: {e}") from e
+
+
+def _entry(e: ParsedEntry | RejectedEntry) -> Any:
+    if isinstance(e, RejectedEntry):
+        return e.reason
+    return [
+        e.id,
+        e.guid,
+        e.title,
+        e.summary,
+        e.link,
+        e.published_at and e.published_at.isoformat(),
+        e.updated_at and e.updated_at.isoformat(),
+        e.authors,
+        e.flags,
+    ]
+
+
+def _parsed(raw: Any) -> ParsedEntry | RejectedEntry:
+    if isinstance(raw, str):
+        return RejectedEntry(RejectReason(raw))
+    id_, guid, title, summary, link, published, updated, authors, flags = raw
+    return ParsedEntry(
+        id=id_,
+        guid=guid,
+        title=title,
+        summary=summary,
+        link=link,
+        published_at=published and datetime.fromisoformat(published),
+        updated_at=updated and datetime.fromisoformat(updated),
+        authors=tuple(authors),
+        flags=tuple(flags),
+    )

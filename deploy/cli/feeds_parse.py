@@ -1,0 +1,122 @@
+"""`straitwatch feeds parse`: what the poller would make of documents."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from connectors.feeds.parse.model import ParsedFeed
+    from connectors.feeds.parse_workers import ParsePool
+
+
+def register(group: typer.Typer) -> None:
+    """Add the subcommand."""
+    group.command("parse")(parse)
+
+
+def parse(
+    files: Annotated[list[str], typer.Argument(metavar="FILE…", help="Documents.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write the lines.")],
+    content_type: Annotated[
+        str | None,
+        typer.Option("--content-type", help="As an HTTP header would say, for all files."),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option("--url", help="Where the documents came from; only their links need it."),
+    ] = None,
+) -> None:
+    """Parse feed documents: one JSON line for each entry, then one for the document.
+
+    Example: straitwatch feeds parse feed.xml --out entries.jsonl
+
+    With one FILE the exit code is the document's: 0 a feed, 3 none or refused.
+    """
+    import asyncio
+
+    from deploy.errors import Refused, WrongUse
+
+    names = [_printable(file) for file in files]
+    missing = [name for file, name in zip(files, names, strict=True) if not Path(file).is_file()]
+    if missing:
+        raise WrongUse(f"{missing[0]}: no such file")
+    failed = asyncio.run(_parse_all(files, names, out, content_type, url))
+    if failed and len(files) == 1:
+        raise Refused(failed[0])
+    for message in failed:
+        typer.echo(f"straitwatch: {message}", err=True)
+
+
+_AT_ONCE: Final = 16
+"""Documents that are read into memory at a time."""
+
+
+async def _parse_all(
+    files: Sequence[str], names: Sequence[str], out: Path, content_type: str | None, url: str | None
+) -> list[str]:
+    """Write the lines of all documents; a sentence for each one that is no feed or was refused."""
+    import json
+    import os
+
+    from connectors.feeds.parse_workers import ParsePool, WorkerStartError
+    from deploy.cli.feed_lines import document_line, entry_lines
+    from deploy.errors import Fault
+    from deploy.output import written
+
+    failed = []
+    try:
+        async with ParsePool(min(len(files), os.cpu_count() or 1)) as pool:
+            with written(out) as target:
+                done = _outcomes(pool, files, names, content_type, url)
+                async for name, feed in done:
+                    for line in (*entry_lines(name, feed), document_line(name, feed)):
+                        target.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    if not feed.ok:
+                        failed.append(f"{name}: {feed.detail}")
+    except WorkerStartError as e:
+        raise Fault(str(e)) from e
+    return failed
+
+
+async def _outcomes(
+    pool: ParsePool,
+    files: Sequence[str],
+    names: Sequence[str],
+    content_type: str | None,
+    url: str | None,
+) -> AsyncIterator[tuple[str, ParsedFeed]]:
+    """The documents in the order given, parsed side by side."""
+    import asyncio
+
+    for start in range(0, len(files), _AT_ONCE):
+        some = slice(start, start + _AT_ONCE)
+        parsed = await asyncio.gather(
+            *(
+                # Ids are scoped to a feed: its address, and without one the document itself.
+                pool.parse(_read(file), content_type, url, url or name)
+                for file, name in zip(files[some], names[some], strict=True)
+            )
+        )
+        for name, feed in zip(names[some], parsed, strict=True):
+            yield name, feed
+
+
+def _read(file: str) -> bytes:
+    """The document, and one byte more than is ever accepted at the most."""
+    from connectors.feeds.parse.limits import MAX_DOCUMENT_BYTES
+    from deploy.errors import WrongUse
+
+    try:
+        with Path(file).open("rb") as f:
+            return f.read(MAX_DOCUMENT_BYTES + 1)
+    except OSError as e:
+        raise WrongUse(f"{_printable(file)}: {e.strerror or e}") from e
+
+
+def _printable(path: str) -> str:
+    """A path as it can stand in UTF-8: bytes that are none become U+FFFD."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -92,7 +92,7 @@ def memory_mb(pid: int, *, children: bool) -> float:
     """Resident memory of a process, with or without its children; megabytes."""
     process = psutil.Process(pid)
     family = [process, *(process.children(recursive=True) if children else ())]
-    return sum(p.memory_info().rss for p in family) / 1e6
+    return float(sum(p.memory_info().rss for p in family)) / 1e6
 
 
 def table(report: LatencyReport) -> str:

@@ -86,7 +86,7 @@ def run_replay(
             command_on(service, environment, "feeds", "import-archive", str(backfill))
             before = settled(home, service.kafka, clock, SETTLE_SECONDS)
             say(
-                f"serving {len(live)} articles of {len(outlets)} sources at {speed:g} times the speed"
+                f"serving {len(live)} articles of {len(outlets)} sources at {speed:g} × speed"
             )
             _serve(live, outlets, server, speed, clock)
             # The slowest feed is polled at least this often at the end of the day.

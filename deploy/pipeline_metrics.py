@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from connectors.bus.base import Start
@@ -16,8 +16,9 @@ from connectors.bus.kafka import KafkaSubscriber
 from pipeline.contracts import codec
 from pipeline.contracts.metrics import metric
 from pipeline.contracts.records import Ledger
-from pipeline.contracts.topics import LEDGER
+from pipeline.contracts.topics import ARTICLES, LEDGER
 
+_NAME: Final = "straitwatch-pipeline-metrics"
 _OUTCOMES: Final = {
     "tagged": "tagged",
     "off_topic": "off_topic",
@@ -33,6 +34,7 @@ class LedgerCollector(Collector):
 
     def __init__(self) -> None:
         self._newest: dict[tuple[str, int], Ledger] = {}
+        self._ends: dict[tuple[str, int], int] = {}
         self._lock = threading.Lock()
 
     def take(self, record: Ledger) -> None:
@@ -52,6 +54,17 @@ class LedgerCollector(Collector):
         for outcome, field in _OUTCOMES.items():
             family.add_metric([outcome], sum(getattr(r, field) for r in records))
         yield family
+        listed = metric("straitwatch_pipeline_backlog_messages")
+        yield GaugeMetricFamily(listed.name, listed.meaning, value=self._backlog(records))
+
+    def log_ends(self, ends: dict[tuple[str, int], int]) -> None:
+        """The offset that comes next on each partition of the articles topic."""
+        with self._lock:
+            self._ends = dict(ends)
+
+    def _backlog(self, records: tuple[Ledger, ...]) -> int:
+        taken = {(r.source_topic, r.partition): r.through_offset + 1 for r in records}
+        return sum(max(0, end - taken.get(part, 0)) for part, end in self._ends.items())
 
 
 def export_pipeline_metrics(kafka: str, port: int) -> None:
@@ -71,11 +84,11 @@ def _follow(kafka: str, collector: LedgerCollector) -> None:
     pause = threading.Event()
     while True:
         try:
-            subscriber = KafkaSubscriber(
-                kafka, [LEDGER], client_id="straitwatch-pipeline-metrics", start=Start.EARLIEST
-            )
+            ledger = KafkaSubscriber(kafka, [LEDGER], client_id=_NAME, start=Start.EARLIEST)
+            articles = KafkaSubscriber(kafka, [ARTICLES], client_id=_NAME, start=Start.LATEST)
             while True:
-                for message in subscriber.poll(1000, 5.0):
+                for message in ledger.poll(1000, 5.0):
                     collector.take(codec.decode(Ledger, message.value))
+                collector.log_ends(articles.ends())
         except Unavailable:
             pause.wait(5.0)

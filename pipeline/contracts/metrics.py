@@ -92,9 +92,9 @@ PIPELINE: Final[tuple[Metric, ...]] = (
         ("outcome",),
     ),
     Metric(
-        "straitwatch_pipeline_lag_seconds",
+        "straitwatch_pipeline_backlog_messages",
         Kind.GAUGE,
-        "Age of the newest article that the pipeline has counted.",
+        "Messages on the articles topic that the pipeline has not taken yet.",
     ),
 )
 
@@ -167,17 +167,7 @@ DESK: Final[tuple[Metric, ...]] = (
     ),
 )
 
-SERVICE: Final[tuple[Metric, ...]] = (
-    Metric("straitwatch_service_up", Kind.GAUGE, "1 while a part of the service runs.", ("part",)),
-    Metric(
-        "straitwatch_service_restarts",
-        Kind.COUNTER,
-        "Restarts of a part by the supervisor.",
-        ("part",),
-    ),
-)
-
-METRICS: Final[tuple[Metric, ...]] = FEEDS + PIPELINE + DESK + SERVICE
+METRICS: Final[tuple[Metric, ...]] = FEEDS + PIPELINE + DESK
 
 
 def metric(name: str) -> Metric:

@@ -23,6 +23,7 @@ from typing import Any, Final
 from platformdirs import user_cache_path
 
 from deploy.errors import Fault
+from deploy.local import engine_patch
 
 LOCKS: Final = Path(__file__).parent.parent / "locks"
 SETS: Final = ("kafka", "flink")
@@ -124,16 +125,28 @@ class JarStore:
                 f"{len(missing)} of {len(jars)} jars of {name} are missing in {self.folder}: "
                 "run ./run.sh install"
             )
-        line = "Class-Path: " + " ".join(sorted(self.path(jar).as_uri() for jar in jars))
+        paths = sorted(self.path(jar) for jar in jars)
+        for jar in jars:
+            if jar.coordinate == engine_patch.JAR:
+                paths.insert(0, self._patch(self.path(jar)))
+        line = "Class-Path: " + " ".join(path.as_uri() for path in paths)
         # The manifest's own rule: at most 72 bytes a line, a continuation starts with a space.
         folded = "\r\n ".join([line[:70]] + [line[at : at + 69] for at in range(70, len(line), 69)])
         manifest = f"Manifest-Version: 1.0\r\n{folded}\r\n\r\n"
         digest = hashlib.sha256(manifest.encode()).hexdigest()[:16]
-        target = self.folder / f"{name}-{digest}.jar"
+        return self._write_jar(f"{name}-{digest}.jar", "META-INF/MANIFEST.MF", manifest.encode())
+
+    def _patch(self, jar: Path) -> Path:
+        content = engine_patch.patched_class(jar)
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        return self._write_jar(f"patch-{digest}.jar", engine_patch.CLASS, content)
+
+    def _write_jar(self, name: str, member: str, content: bytes) -> Path:
+        target = self.folder / name
         if not target.exists():
-            new = self.folder / f".{target.name}.{os.getpid()}"
+            new = self.folder / f".{name}.{os.getpid()}"
             with zipfile.ZipFile(new, "w") as archive:
-                archive.writestr("META-INF/MANIFEST.MF", manifest)
+                archive.writestr(member, content)
             new.replace(target)
         return target
 

@@ -168,6 +168,8 @@ class TopicRules:
                 unit = _best(held)
                 reasons.append(Reason(name, weight * unit.factor, _terms(unit, when.bits())))
         score = sum(reason.weight for reason in reasons) / self._threshold
+        # 0.7 and 0.3 are one, whatever binary fractions say.
+        score = round(score, 6)
         tagged = score >= 1.0
         level, levels = self._escalation(units, present, language) if tagged else (0, ())
         reasons.sort(key=lambda reason: -reason.weight)

@@ -1,0 +1,85 @@
+"""`straitwatch tag`: language, topics and escalation of the articles of a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("tag")(tag)
+
+
+def tag(
+    source: Annotated[Path, typer.Option("--in", help="Articles, one JSON object a line.")],
+    out: Annotated[Path, typer.Option("--out", help="Where to write a line for each.")],
+    topics: Annotated[
+        Path | None,
+        typer.Option("--topics", help="Folder of topic files; default: those in force."),
+    ] = None,
+) -> None:
+    """Say of each article of a file which language and topics it has, and how serious it is.
+
+    Example: straitwatch tag --in articles.jsonl --out tags.jsonl
+    """
+    from deploy.errors import Refused, WrongUse
+    from deploy.output import written
+    from deploy.topic_files import load_topics
+    from pipeline.rules.tagging import Tagger
+
+    tagger = Tagger(load_topics(topics))
+    try:
+        lines = source.open("rb")
+    except OSError as e:
+        kind = WrongUse if source.is_dir() else Refused
+        raise kind(f"{source}: {e.strerror or e}") from e
+    with lines, written(out) as file:
+        for number, raw in enumerate(lines, start=1):
+            if not raw.strip():
+                continue
+            try:
+                article = _article(raw)
+            except (ValueError, RecursionError) as e:
+                raise WrongUse(f"{source}:{number}: {_say(e)}; mend or remove the line") from e
+            tagging = tagger.tag(article["title"], article["summary"], article["lang"])
+            line = {
+                "id": article["id"],
+                "lang": tagging.lang.value,
+                "topics": {
+                    t.topic: {"escalation": t.escalation, "score": t.score, "terms": list(t.terms)}
+                    for t in tagging.topics
+                },
+            }
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _article(raw: bytes) -> dict[str, Any]:
+    item = json.loads(raw)
+    if not isinstance(item, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - a fault of the line, told as one
+    if "id" not in item:
+        raise ValueError("no 'id'")
+    for key in ("title", "summary", "lang"):
+        value = item.get(key)
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"'{key}' is no text")
+    return {
+        "id": item["id"],
+        "title": item.get("title") or "",
+        "summary": item.get("summary") or "",
+        "lang": item.get("lang"),
+    }
+
+
+def _say(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg}"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error)

@@ -12,7 +12,7 @@ from typing import Final
 
 from pipeline.contracts.records import Lang
 from pipeline.rules.matcher import Hit
-from pipeline.rules.topic_file import Condition, Topic
+from pipeline.rules.topic_file import LEVELS, Condition, Topic
 
 LEAD_CHARS: Final = 350
 """A lead: the first paragraph of a wire story, or a feed's whole summary."""
@@ -186,12 +186,15 @@ class TopicRules:
     def _escalation(
         self, units: Sequence[Unit], present: int, language: Lang
     ) -> tuple[int, tuple[Reason, ...]]:
-        """The highest level of a sentence, each held down by what calms it."""
+        """The highest level of a sentence, each held down by what calms it.
+
+        What the title calms stays calm: the text below tells how it was before.
+        """
         rules = [rule for rule in self._levels if rule[3].possible(present, language)]
-        highest = 0
+        highest, lid = 0, max(LEVELS)
         why: list[Reason] = []
         for unit in units:
-            level, ceiling = 0, 3
+            level, ceiling = 0, lid
             here: list[Reason] = []
             for name, value, calms, when in rules:
                 if (when.title and unit is not units[0]) or not when.holds(unit):
@@ -201,6 +204,8 @@ class TopicRules:
                     ceiling = min(ceiling, value)
                 else:
                     level = max(level, value)
+            if unit is units[0]:
+                lid = ceiling
             level = min(level, ceiling)
             if here and (level > highest or not why):
                 highest, why = max(level, highest), here

@@ -26,6 +26,10 @@ _HAN: Final = range(0x3400, 0xA000)
 _COMPOSE: Final = re.compile("[ｦ-ﾟ\u0300-\u036f\u3099\u309a]")
 # A full stop after a single capital is an abbreviation (U.S.), not the end of a sentence.
 _SENTENCE_END: Final = re.compile(r"(?:(?<![A-Z])[.!?][\"'”’)\]]*(?=\s)|[。！？!?]+[」』”]?|\n)")
+_ABBREVIATION: Final = re.compile(
+    r"\b(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mr|Mrs|Ms|Dr|Gen|Sen|Rep|Gov|St|Lt|Col|Adm"
+    r"|Prof|Rev|Inc|Corp|Ltd|Co|No|vs)\.$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,8 @@ def sentences(text: Text) -> tuple[tuple[int, int], ...]:
     start = text.title_end
     for match in _SENTENCE_END.finditer(text.original, text.title_end):
         end = match.end()
+        if _ABBREVIATION.search(text.original, max(0, end - 6), end):
+            continue
         if text.folded[start:end].strip():
             spans.append((start, end))
         start = end

@@ -1,8 +1,9 @@
 """The program of a parse worker: documents come in on a socket, parsed feeds go out.
 
-Started by `parse_workers.ParsePool` as ``python -m connectors.feeds.parse_worker``. Once it is ready it
-gives up what a parser never needs: it can open no file and no connection (no descriptor is left),
-write no file, dump no core, and take no more memory or time for a document than `parse.limits` says.
+Started by `parse_workers.ParsePool` as ``python -m connectors.feeds.parse_worker``. Once it is
+ready it gives up what a parser never needs: it can open no file and no connection (no descriptor is
+left), write no file, dump no core, and take no more memory or time for a document than
+`parse.limits` says.
 """
 
 from __future__ import annotations
@@ -11,21 +12,14 @@ import json
 import os
 import resource
 import signal
-import struct
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from connectors.feeds.parse import document, limits, wire
 from connectors.feeds.parse.model import DocumentReason, ParsedFeed
-
-REQUEST: Final = struct.Struct("!II")
-"""Length of the header (JSON), length of the document."""
-ANSWER: Final = struct.Struct("!I")
-"""Length of the answer (`wire`)."""
-READY: Final = b"\x01"
 
 
 def main() -> None:
@@ -36,17 +30,17 @@ def main() -> None:
     document.warm_up()
     with open(0, "rb", closefd=False) as requests, open(1, "wb", closefd=False) as answers:
         _give_up_rights()
-        answers.write(READY)
+        answers.write(wire.READY)
         answers.flush()
         while _serve_one(requests, answers):
             pass
 
 
 def _serve_one(requests: BinaryIO, answers: BinaryIO) -> bool:
-    head = requests.read(REQUEST.size)
-    if len(head) < REQUEST.size:
+    head = requests.read(wire.REQUEST.size)
+    if len(head) < wire.REQUEST.size:
         return False
-    header_length, data_length = REQUEST.unpack(head)
+    header_length, data_length = wire.REQUEST.unpack(head)
     header = json.loads(requests.read(header_length))
     data = requests.read(data_length)
     _allow_cpu(limits.CPU_SECONDS)
@@ -70,10 +64,11 @@ def _serve_one(requests: BinaryIO, answers: BinaryIO) -> bool:
         answer = wire.dump(
             _failed(DocumentReason.CRASHED, f"the parser failed: {type(e).__name__}")
         )
-    answers.write(ANSWER.pack(len(answer)))
+    goes_on = not exhausted and _peak_memory() < limits.RECYCLE_BYTES
+    answers.write(wire.ANSWER.pack(goes_on, len(answer)))
     answers.write(answer)
     answers.flush()
-    return not exhausted
+    return goes_on
 
 
 def _failed(reason: DocumentReason, detail: str) -> ParsedFeed:
@@ -97,6 +92,10 @@ def _give_up_rights() -> None:
         (resource.RLIMIT_NOFILE, 3),  # 0, 1 and 2 are open: nothing else can be.
     ):
         resource.setrlimit(kind, (value, value))
+
+
+def _peak_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _address_space() -> int:

@@ -19,7 +19,6 @@ from typing import Final, Self
 from connectors.feeds.parse import limits, wire
 from connectors.feeds.parse.model import DocumentReason, ParsedFeed
 
-_REQUEST_HEAD: Final = 8
 _START_SECONDS: Final = 30.0
 """A worker starts in 0.2 s; a machine under load may take a hundred times that."""
 _RECYCLE_AFTER: Final = 20_000
@@ -33,8 +32,8 @@ class WorkerStartError(RuntimeError):
 class ParsePool:
     """At most ``workers`` processes, started when they are needed.
 
-    Use as an async context manager, or call `close`. Calls may be concurrent; those beyond the number of
-    workers wait their turn. Belongs to one event loop.
+    Use as an async context manager, or call `close`. Calls may be concurrent; those beyond the
+    number of workers wait their turn. Belongs to one event loop.
     """
 
     def __init__(
@@ -80,8 +79,8 @@ class ParsePool:
     ) -> ParsedFeed:
         """What is in ``data``; see `parse.document.parse`.
 
-        Never raises for a document. A worker that dies without a limit being the cause (somebody killed it)
-        gets the document once more, on a fresh one.
+        Never raises for a document. A worker that dies without a limit being the cause (somebody
+        killed it) gets the document once more, on a fresh one.
 
         Raises:
             WorkerStartError: no worker could be started.
@@ -96,9 +95,7 @@ class ParsePool:
                 "max_entries": max_entries,
             }
         ).encode()
-        request = b"".join(
-            (len(header).to_bytes(4, "big"), len(data).to_bytes(4, "big"), header, data)
-        )
+        request = b"".join((wire.REQUEST.pack(len(header), len(data)), header, data))
         async with self._places:
             outcome = await self._ask(request)
             if outcome is DocumentReason.CRASHED:
@@ -121,7 +118,8 @@ class ParsePool:
         except (OSError, EOFError, ValueError):
             outcome = await worker.cause_of_death()
         finally:
-            # Also when the caller is cancelled: an answer that is still under way would be taken for the next one's.
+            # Also when the caller is cancelled: an answer that is still under way would be taken
+            # for the next one's.
             if isinstance(outcome, ParsedFeed) and worker.fit():
                 self._idle.append(worker)
             else:
@@ -164,12 +162,7 @@ class _Worker:
     async def start(cls) -> _Worker:
         ours, theirs = socket.socketpair()
         try:
-            with theirs:
-                process = subprocess.Popen(
-                    [sys.executable, "-m", "connectors.feeds.parse_worker"],
-                    stdin=theirs,
-                    stdout=theirs,
-                )
+            process = await asyncio.to_thread(_spawn, theirs)
         except OSError as e:
             ours.close()
             raise WorkerStartError(f"no parse worker can be started: {e}") from e
@@ -197,9 +190,9 @@ class _Worker:
         self._served += 1
         self._writer.write(request)
         await self._writer.drain()
-        length = int.from_bytes(await self._reader.readexactly(4), "big")
+        goes_on, length = wire.ANSWER.unpack(await self._reader.readexactly(wire.ANSWER.size))
         feed = wire.load(await self._reader.readexactly(length))
-        self._spent = feed.reason is DocumentReason.TOO_MUCH_MEMORY
+        self._spent = not goes_on
         return feed
 
     async def cause_of_death(self) -> DocumentReason:
@@ -214,6 +207,15 @@ class _Worker:
         if self.alive():
             self._process.kill()
         await asyncio.to_thread(self._process.wait)
+
+
+def _spawn(end: socket.socket) -> subprocess.Popen[bytes]:
+    with end:
+        return subprocess.Popen(
+            [sys.executable, "-m", "connectors.feeds.parse_worker"],
+            stdin=end.fileno(),
+            stdout=end.fileno(),
+        )
 
 
 _DETAILS: Final = {

@@ -1,4 +1,4 @@
-"""A parsed feed as the JSON lines of `feeds parse` and `feeds fetch` (the command-line contract)."""
+"""A parsed feed as the JSON lines of `feeds parse` and `feeds fetch`."""
 
 from __future__ import annotations
 

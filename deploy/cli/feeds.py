@@ -7,8 +7,9 @@ from typing import Final
 
 import typer
 
-_MODULES: Final = ("feeds_parse",)
-"""Modules of `deploy.cli` whose ``register(group)`` adds subcommands; light to import, all of them."""
+_MODULES: Final = ("feeds_parse", "feeds_fetch", "feeds_run")
+"""Modules of `deploy.cli` whose ``register(group)`` adds subcommands; light to import, all of
+them."""
 
 
 def register(app: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""Dates as feeds write them: RFC 822 and its oddities, ISO 8601, epochs, Chinese, Japanese and Korean.
+"""Dates as feeds write them: RFC 822 and its oddities, ISO 8601, epochs, CJK.
 
 A date keeps the offset that it states. No zone is UTC; an offset that cannot be is UTC with a flag.
 Absurd dates and dates in the future never leave this module.
@@ -95,14 +95,54 @@ def _in_range(f: _Fields, now: datetime) -> ReadDate:
 _NAMED_ZONES: Final = {
     **dict.fromkeys(("", "z", "gmt", "utc", "ut", "wet"), 0),
     # RFC 822; CST is China's as well, which its feeds hardly use.
-    **{"est": -300, "edt": -240, "cst": -360, "cdt": -300},
-    **{"mst": -420, "mdt": -360, "pst": -480, "pdt": -420},
-    **{"akst": -540, "akdt": -480, "hst": -600, "ast": -240, "adt": -180, "nst": -210, "ndt": -150},
-    **{"jst": 540, "kst": 540, "hkt": 480, "sgt": 480, "myt": 480, "pht": 480, "awst": 480},
-    **{"ict": 420, "wib": 420, "ist": 330, "pkt": 300, "gst": 240, "msk": 180, "trt": 180},
-    **{"eet": 120, "eest": 180, "sast": 120, "cet": 60, "cest": 120, "mez": 60, "mesz": 120},
-    **{"met": 60, "mest": 120, "bst": 60, "west": 60, "brt": -180, "art": -180},
-    **{"aest": 600, "aedt": 660, "acst": 570, "acdt": 630, "nzst": 720, "nzdt": 780},
+    "est": -300,
+    "edt": -240,
+    "cst": -360,
+    "cdt": -300,
+    "mst": -420,
+    "mdt": -360,
+    "pst": -480,
+    "pdt": -420,
+    "akst": -540,
+    "akdt": -480,
+    "hst": -600,
+    "ast": -240,
+    "adt": -180,
+    "nst": -210,
+    "ndt": -150,
+    "jst": 540,
+    "kst": 540,
+    "hkt": 480,
+    "sgt": 480,
+    "myt": 480,
+    "pht": 480,
+    "awst": 480,
+    "ict": 420,
+    "wib": 420,
+    "ist": 330,
+    "pkt": 300,
+    "gst": 240,
+    "msk": 180,
+    "trt": 180,
+    "eet": 120,
+    "eest": 180,
+    "sast": 120,
+    "cet": 60,
+    "cest": 120,
+    "mez": 60,
+    "mesz": 120,
+    "met": 60,
+    "mest": 120,
+    "bst": 60,
+    "west": 60,
+    "brt": -180,
+    "art": -180,
+    "aest": 600,
+    "aedt": 660,
+    "acst": 570,
+    "acdt": 630,
+    "nzst": 720,
+    "nzdt": 780,
 }
 """Name -> minutes east of Greenwich."""
 
@@ -239,7 +279,7 @@ _READERS: Final[tuple[Callable[[str], _Fields | None], ...]] = (
 )
 
 
-def _with_time(  # noqa: PLR0913 - the groups of a pattern
+def _with_time(
     fields: _Fields,
     hour: str | None,
     minute: str | None,
@@ -277,18 +317,30 @@ _MONTHS: Final[dict[str, int]] = {
     name: number
     for number, names in enumerate(
         (
-            "jan january januar jänner janvier janv enero ene janeiro gennaio gen januari янв января январь",
-            "feb february februar février févr fév fevr febrero fevereiro fev febbraio februari фев февр февраля февраль",
+            (
+                "jan january januar jänner janvier janv enero ene janeiro gennaio gen januari янв "
+                "января январь"
+            ),
+            (
+                "feb february februar février févr fév fevr febrero fevereiro fev febbraio "
+                "februari фев февр февраля февраль"
+            ),
             "mar march märz mär mrz mars marzo março marco maart мар марта март",
             "apr april avril avr abril abr aprile апр апреля апрель",
             "may mai mayo maio maggio mag mei мая май",
             "jun june juni juin junio junho giugno giu июн июня июнь",
             "jul july juli juillet juil julio julho luglio lug июл июля июль",
             "aug august août aout agosto ago augustus авг августа август",
-            "sep sept september septembre septiembre setembro set settembre сен сент сентября сентябрь",
-            "oct october oktober okt octobre octubre outubro out ottobre ott окт октября октябрь",
+            (
+                "sep sept september septembre septiembre setembro set settembre сен сент сентября "
+                "сентябрь"
+            ),
+            ("oct october oktober okt octobre octubre outubro out ottobre ott окт октября октябрь"),
             "nov november novembre noviembre novembro ноя нояб ноября ноябрь",
-            "dec december dezember dez décembre déc decembre diciembre dic dezembro dicembre дек декабря декабрь",
+            (
+                "dec december dezember dez décembre déc decembre diciembre dic dezembro dicembre "
+                "дек декабря декабрь"
+            ),
         ),
         start=1,
     )

@@ -1,11 +1,12 @@
 """Bytes to text: by byte-order mark, by being UTF-8, by what is declared, then by what reads best.
 
-Labels are the WHATWG's (https://encoding.spec.whatwg.org/#names-and-labels): a name that is none of them
-(``utf-7``, ``punycode``, ``unicode_escape``, a path) is as good as absent, so no odd codec is ever run.
+Labels are the WHATWG's (https://encoding.spec.whatwg.org/#names-and-labels): a name that is none of
+them (``utf-7``, ``punycode``, ``unicode_escape``, a path) is as good as absent, so no odd codec is
+ever run.
 
-The order is not the standard's in one point: bytes that are valid UTF-8 with characters beyond ASCII are
-UTF-8, whatever header or declaration say. Text of another charset passes for UTF-8 by accident only when
-it is a few letters long, while wrong declarations are common.
+The order is not the standard's in one point: bytes that are valid UTF-8 with characters beyond
+ASCII are UTF-8, whatever header or declaration say. Text of another charset passes for UTF-8 by
+accident only when it is a few letters long, while wrong declarations are common.
 """
 
 from __future__ import annotations
@@ -89,8 +90,8 @@ def decode(data: bytes, content_type: str | None) -> Decoded:
     declared = tuple(_declared(data, content_type))
     try:
         text = data.decode("utf-8")
-    except UnicodeDecodeError as e:
-        return _not_utf8(data, declared, e.start)
+    except UnicodeDecodeError:
+        return _not_utf8(data, declared)
     if "iso-2022-jp" in declared and "\x1b" in text:
         return _first(data, ("iso-2022-jp",)) or Decoded(text, (REPAIRED,))
     if text.isascii() or not declared or "utf-8" in declared:
@@ -117,7 +118,7 @@ def _by_mark(data: bytes, codec: str) -> Decoded:
 
 def _declared(data: bytes, content_type: str | None) -> Iterator[str]:
     """WHATWG names that header and declaration give, in that order."""
-    labels = []
+    labels: list[str] = []
     if match := _HEADER.search((content_type or "")[:500]):
         labels.append(match[1])
     if declaration := _DECLARED.search(data[:1_000]):
@@ -126,21 +127,22 @@ def _declared(data: bytes, content_type: str | None) -> Iterator[str]:
         encoding = webencodings.lookup(label)
         if encoding is None or encoding.name in _NO_MULTIBYTE:
             continue
-        # A name that is readable as ASCII is not one of a two-byte charset (HTML standard, prescan).
+        # A name that is readable as ASCII is not one of a two-byte charset (HTML standard,
+        # prescan).
         yield "utf-8" if encoding.name.startswith("utf-16") else encoding.name
 
 
-def _not_utf8(data: bytes, declared: tuple[str, ...], wrong_at: int) -> Decoded:
+def _not_utf8(data: bytes, declared: tuple[str, ...]) -> Decoded:
     named = tuple(name for name in declared if name != "utf-8")
     stated = _first(data, named)
     scored = [] if stated is None else [(_readability(stated.text), stated)]
     if not scored or scored[0][0] < _GOOD:
-        for name in _ALTERNATIVES:
-            if name not in named and (guess := _first(data, (name,))):
-                scored.append((_readability(guess.text), Decoded(guess.text, (GUESSED,))))
+        others = (_first(data, (name,)) for name in _ALTERNATIVES if name not in named)
+        scored.extend((_readability(g.text), Decoded(g.text, (GUESSED,))) for g in others if g)
     # Mostly UTF-8 with some broken bytes (a cut in the middle of a character) is still UTF-8.
     mended = data.decode("utf-8", "replace")
-    if wrong_at and not named or mended.count("\ufffd") * 20 < len(mended) - _ascii_count(mended):
+    few = mended.count("\ufffd") * 20 < len(mended) - _ascii_count(mended)
+    if few or not named:
         scored.append((_readability(mended), Decoded(mended, (REPAIRED,))))
     if not scored:
         return Decoded(mended, (REPAIRED,))
@@ -176,16 +178,29 @@ _GOOD: Final = 0.5
 _CLEARLY: Final = 0.25
 
 _COMMON: Final = frozenset(
-    # Kana, whole; half-width katakana are left out: they are what EUC-JP looks like read as Shift_JIS.
+    # Kana, whole; half-width katakana are left out: they are what EUC-JP looks like read as
+    # Shift_JIS.
     {chr(c) for c in range(0x3041, 0x30FF)}
     | set("、。「」『』・ー，！？：；（）【】《》“”‘’…—–·〜％")
     # The commonest Han characters of news in Japanese and both Chinese scripts.
-    | set("的一是不了在人有我他这这这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可")
-    | set("里后小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长")
-    | set("知民样现分将外但身些与高意进把法此实回二理美点月明其种声全工己话儿者向情部正名定女问力机给等几很业最间新")
-    | set("這來個國說們為會對後麼時過還發沒從無開當樣現與將進實點聲體話兒問機給幾業間東電車長門馬關係經濟")
-    | set("日本政府大会社新年月県市区警察発表東京大阪事件事故選挙首相内閣議員党関連国際経済問題情報")
-    | set("中国央行宣布报道记者北京上海美国台湾总统政策贸易关税军事演习部长会议表示称将对华制裁出口")
+    | set(
+        "的一是不了在人有我他这这这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可"
+    )
+    | set(
+        "里后小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长"
+    )
+    | set(
+        "知民样现分将外但身些与高意进把法此实回二理美点月明其种声全工己话儿者向情部正名定女问力机给等几很业最间新"
+    )
+    | set(
+        "這來個國說們為會對後麼時過還發沒從無開當樣現與將進實點聲體話兒問機給幾業間東電車長門馬關係經濟"
+    )
+    | set(
+        "日本政府大会社新年月県市区警察発表東京大阪事件事故選挙首相内閣議員党関連国際経済問題情報"
+    )
+    | set(
+        "中国央行宣布报道记者北京上海美国台湾总统政策贸易关税军事演习部长会议表示称将对华制裁出口"
+    )
     | set("臺灣總統軍演習關稅貿易報導記者經濟部長會議表示稱將對華制裁出口管制")
     # Hangul syllables: no other charset turns into them by accident.
     | {chr(c) for c in range(0xAC00, 0xD7A4)}
@@ -199,7 +214,7 @@ _COMMON: Final = frozenset(
 
 
 def _readability(text: str) -> float:
-    """Share of common characters among those beyond ASCII, 0 to 1; what cannot be text counts against."""
+    """Share of common characters among those beyond ASCII, 0 to 1; odd ones count against it."""
     sample = _NOT_ASCII.findall(text, 0, 2_000_000)[:_SAMPLE_CHARACTERS]
     if not sample:
         return 1.0

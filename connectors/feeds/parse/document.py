@@ -28,7 +28,7 @@ from connectors.feeds.parse.model import DocumentReason, ParsedFeed
 from connectors.feeds.parse.raw import RawFeed
 
 
-def parse(  # noqa: PLR0913 - a document and what is known about it
+def parse(
     data: bytes,
     *,
     content_type: str | None,
@@ -75,9 +75,9 @@ def warm_up() -> None:
     codecs.lookup("idna")
     clean_link("https://例え.example/")
     now = datetime.now(UTC)
-    for sample in _SAMPLES:
+    for sample in (_RSS_SAMPLE, _BROKEN_SAMPLE, _JSON_SAMPLE):
         parse(sample, content_type=None, url=None, now=now)
-    loose.read(_SAMPLES[0].decode(), 1)
+    loose.read(_RSS_SAMPLE.decode(), 1)
 
 
 _ENTRY_START = re.compile(r"<(?:[A-Za-z]{1,20}:)?(?:item|entry)[\s>/]", re.IGNORECASE)
@@ -125,13 +125,11 @@ def _refused(reason: DocumentReason, detail: str) -> ParsedFeed:
     return ParsedFeed(format=None, reason=reason, detail=detail)
 
 
-_SAMPLES: Final = (
-    b"<?xml version='1.0'?><rss version='2.0'><channel><title>t</title><item><title>a</title>"
-    b"<pubDate>Mon, 06 Jul 2020 10:00:00 GMT</pubDate><description>&lt;b&gt;x&lt;/b&gt; &amp;nbsp; y"
-    b"</description></item></channel></rss>",
-    "<feed xmlns='http://www.w3.org/2005/Atom'><entry><title>é &nbsp; & b</title></entry>".encode(
-        "iso-8859-1"
-    ),
-    b'{"version":"https://jsonfeed.org/version/1.1","items":[{"id":1,"title":"a"}]}',
+_RSS_SAMPLE: Final = b"""<?xml version='1.0'?><rss version='2.0'><channel><title>t</title><item>
+<title>a</title><pubDate>Mon, 06 Jul 2020 10:00:00 GMT</pubDate>
+<description>&lt;b&gt;x&lt;/b&gt; &amp;nbsp; y</description></item></channel></rss>"""
+_BROKEN_SAMPLE: Final = b"""<feed xmlns='http://www.w3.org/2005/Atom'><entry>
+<title>\xe9 &nbsp; & b</title></entry>"""
+_JSON_SAMPLE: Final = (
+    b'{"version":"https://jsonfeed.org/version/1.1","items":[{"id":1,"title":"a"}]}'
 )
-"""A well-formed feed, a broken one in an undeclared charset, a JSON Feed: every path once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -21,6 +21,17 @@ from pipeline.contracts.ids import article_id
 
 
 @dataclass(slots=True)
+class _Draft:
+    """An entry that has a text, before it has an id."""
+
+    raw: RawEntry
+    title: str
+    summary: str
+    guid: str | None
+    link: str | None
+
+
+@dataclass(slots=True)
 class Cleaner:
     """Turns the raw entries of one document into outcomes, in order, one for one."""
 
@@ -29,14 +40,27 @@ class Cleaner:
     now: datetime
     encoding_flags: tuple[str, ...]
     """Of the document: they go to each article with a character beyond ASCII."""
-    _seen: set[str] = field(default_factory=set)
     _markup_left: int = limits.MAX_DOCUMENT_MARKUP
 
     def outcomes(self, feed: RawFeed, hints: FeedHints) -> Iterator[ParsedEntry | RejectedEntry]:
         """An article or a reject for each entry of ``feed``."""
         base = feed.base or hints.site or hints.self_link or self.url
-        for raw in feed.entries:
-            yield self._outcome(raw, base)
+        drafts = [self._draft(raw, base) for raw in feed.entries]
+        shared = _shared(drafts)
+        seen: set[str] = set()
+        for draft in drafts:
+            if draft is None:
+                yield RejectedEntry(RejectReason.NO_TEXT)
+                continue
+            # A name that several different articles share names none of them.
+            guid = None if draft.guid in shared else draft.guid
+            link = None if draft.link in shared else draft.link
+            id_ = article_id(self.feed_id, guid, link, draft.title)
+            if id_ in seen:
+                yield RejectedEntry(RejectReason.DUPLICATE)
+                continue
+            seen.add(id_)
+            yield self._article(id_, draft)
 
     def hints(self, raw: RawHints) -> FeedHints:
         """The hints of a document, cleaned."""
@@ -50,30 +74,29 @@ class Cleaner:
             update_seconds=_update_interval(raw.update_period, raw.update_frequency),
         )
 
-    def _outcome(self, raw: RawEntry, base: str | None) -> ParsedEntry | RejectedEntry:
+    def _draft(self, raw: RawEntry, base: str | None) -> _Draft | None:
         summary = self._summary(raw)
         title = self._line(raw.title) or _beginning(summary)
-        if not any(c.isalnum() for c in title):
-            return RejectedEntry(RejectReason.NO_TEXT)
+        if not title:
+            return None
         guid = _guid(raw.guid)
         link = clean_link(raw.link, raw.base or base)
         if link is None and raw.guid_is_link:
             link = clean_link(guid)
-        id_ = article_id(self.feed_id, guid, link, title)
-        if id_ in self._seen:
-            return RejectedEntry(RejectReason.DUPLICATE)
-        self._seen.add(id_)
-        published, updated, date_flags = self._dates(raw)
+        return _Draft(raw, title, summary, guid, link)
+
+    def _article(self, id_: str, draft: _Draft) -> ParsedEntry:
+        published, updated, date_flags = self._dates(draft.raw)
         return ParsedEntry(
             id=id_,
-            guid=guid and guid[: limits.MAX_GUID],
-            title=title,
-            summary=summary,
-            link=link,
+            guid=draft.guid and draft.guid[: limits.MAX_GUID],
+            title=draft.title,
+            summary=draft.summary,
+            link=draft.link,
             published_at=published,
             updated_at=updated,
-            authors=_authors(raw.authors),
-            flags=(*self._encoding_flags(title, summary), *date_flags),
+            authors=_authors(draft.raw.authors),
+            flags=(*self._encoding_flags(draft.title, draft.summary), *date_flags),
         )
 
     def _summary(self, raw: RawEntry) -> str:
@@ -89,10 +112,10 @@ class Cleaner:
         return "" if raw is None else text.one_line(self._plain(raw), limits.MAX_TITLE)
 
     def _plain(self, raw: RawText) -> str:
-        """The text of ``raw`` without markup; a text that claims to be plain and is not, is read as HTML."""
+        """The text of ``raw``; one that claims to be plain and is not, is read as HTML."""
         value = raw.value
         if raw.kind is Kind.PLAIN and not text.is_markup(value):
-            return text.without_tag_starts(value[: limits.MAX_MARKUP])
+            return value[: limits.MAX_MARKUP]
         if "<" not in value and "&" not in value:
             return value[: limits.MAX_MARKUP]
         most = min(limits.MAX_MARKUP, self._markup_left)
@@ -100,7 +123,10 @@ class Cleaner:
         return text.from_markup(value, most)
 
     def _dates(self, raw: RawEntry) -> tuple[datetime | None, datetime | None, tuple[str, ...]]:
-        """Published, updated, flags. The update date stands in for a publication date that cannot be had."""
+        """Published, updated, flags.
+
+        The update date stands in for a publication date that cannot be had.
+        """
         flags: list[str] = []
         read = []
         for stated in (raw.published, raw.updated):
@@ -121,8 +147,24 @@ class Cleaner:
         return ()
 
 
+def _shared(drafts: list[_Draft | None]) -> set[str]:
+    """Guids and links under which entries with different titles stand.
+
+    Some feeds give one guid, or the site's front page as link, to all. The same title under the
+    same name twice is one article listed twice.
+    """
+    titles: dict[str, str] = {}
+    shared: set[str] = set()
+    for draft in drafts:
+        if draft is not None:
+            for name in (draft.guid, draft.link):
+                if name and titles.setdefault(name, draft.title) != draft.title:
+                    shared.add(name)
+    return shared
+
+
 def _guid(raw: str | None) -> str | None:
-    """Trimmed, without the characters that only work behind the scenes; None when nothing is left."""
+    """Trimmed, without hidden characters; None when nothing is left."""
     return (text.clean(raw).strip() or None) if raw else None
 
 
@@ -130,16 +172,20 @@ _TITLE_FROM_SUMMARY: Final = 120
 
 
 def _beginning(summary: str) -> str:
-    """A title for an entry that has none (short messages): the first line of its summary, cut at a word."""
+    """A title for an entry without one (short messages): the first line of its summary."""
     line = summary.partition("\n")[0]
     if len(line) <= _TITLE_FROM_SUMMARY:
         return line
     head, space, _ = line[:_TITLE_FROM_SUMMARY].rpartition(" ")
-    return (head if space and len(head) > _TITLE_FROM_SUMMARY // 2 else line[:_TITLE_FROM_SUMMARY]) + "…"
+    return (
+        head if space and len(head) > _TITLE_FROM_SUMMARY // 2 else line[:_TITLE_FROM_SUMMARY]
+    ) + "…"
 
 
 _NAME_IN_BRACKETS = re.compile(r"[^\s()<>]{1,100}@[^\s()<>]{1,100}\s{0,5}\(([^()]{1,200})\)")
-_NAME_BEFORE_ADDRESS = re.compile(r"([^<>()]{1,200}?)\s{0,5}[<(][^\s<>()]{1,100}@[^\s<>()]{1,100}[>)]")
+_NAME_BEFORE_ADDRESS = re.compile(
+    r"([^<>()]{1,200}?)\s{0,5}[<(][^\s<>()]{1,100}@[^\s<>()]{1,100}[>)]"
+)
 
 
 def _authors(raw: list[str]) -> tuple[str, ...]:
@@ -148,7 +194,7 @@ def _authors(raw: list[str]) -> tuple[str, ...]:
     for author in raw[: limits.MAX_AUTHORS]:
         line = text.one_line(text.from_markup(author, 2_000) if "&" in author else author, 500)
         match = _NAME_IN_BRACKETS.fullmatch(line) or _NAME_BEFORE_ADDRESS.fullmatch(line)
-        name = text.without_tag_starts(match[1] if match else line).strip()[: limits.MAX_AUTHOR]
+        name = (match[1] if match else line).strip()[: limits.MAX_AUTHOR]
         if name:
             names[name] = None
     return tuple(names)

@@ -32,8 +32,7 @@ def read(text: str, max_entries: int) -> RawFeed | None:
     if not isinstance(document, dict):
         return None
     items = document.get("items")
-    version = _string(document.get("version")) or ""
-    if not (isinstance(items, list) and ("jsonfeed.org" in version or _like_items(items))):
+    if not isinstance(items, list) or not (_states_version(document) or _like_items(items)):
         return None
     authors = _authors(document)
     return RawFeed(
@@ -44,12 +43,14 @@ def read(text: str, max_entries: int) -> RawFeed | None:
     )
 
 
+def _states_version(document: dict[str, Any]) -> bool:
+    return "jsonfeed.org" in (_string(document.get("version")) or "")
+
+
 def _like_items(items: list[Any]) -> bool:
-    """Items without a version count when they have what a feed needs: an id or address, and a text."""
+    """Items without the format's version count when the first has one of the format's own texts."""
     first = items[0] if items else None
-    return isinstance(first, dict) and bool(
-        {"id", "url"} & first.keys() and {"title", "content_html", "content_text"} & first.keys()
-    )
+    return isinstance(first, dict) and bool({"content_html", "content_text"} & first.keys())
 
 
 def _entry(item: Any, feed_authors: list[str]) -> RawEntry:

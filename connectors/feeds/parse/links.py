@@ -1,4 +1,4 @@
-"""Links that are safe to show and to follow: absolute, http or https, one meaning in every parser."""
+"""Links that are safe to show and to follow: absolute, with one meaning in every parser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DROPPED = re.compile("[\t\n\r]")
 """Browsers drop them wherever they stand (URL standard, basic URL parser)."""
 _NEVER = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 _ESCAPED = re.compile(
-    "[\\s\"<>\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]"
+    '[\\s"<>\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]'
 )
 """What has no place in an address: white space, quotes and what turns or hides text."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}:")
@@ -26,8 +26,8 @@ _ASCII_HOST = re.compile(r"[A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 def clean_link(raw: str | None, base: str | None = None) -> str | None:
     """The address in ``raw``, made absolute by ``base``; None when there is none that is safe.
 
-    At most `limits.MAX_LINK` characters, no white space, no control character, no backslash, no user info,
-    host in ASCII. Path and query stay as the feed wrote them.
+    At most `limits.MAX_LINK` characters, no white space, no control character, no backslash, no
+    user info, host in ASCII. Path and query stay as the feed wrote them.
     """
     if not raw or len(raw) > 4 * MAX_LINK:
         return None

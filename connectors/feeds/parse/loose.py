@@ -15,7 +15,8 @@ from connectors.feeds.parse.model import FeedFormat
 from connectors.feeds.parse.raw import Kind, RawEntry, RawFeed, RawHints, RawText
 
 _MOST_CHARACTERS: Final = 2 * MIB
-"""Its regular expressions are not linear; a larger document would only meet the worker's time limit."""
+"""Its regular expressions are not linear; a larger document would only meet the worker's time
+limit."""
 
 
 def read(text: str, max_entries: int) -> RawFeed | None:
@@ -61,9 +62,7 @@ def _entry(e: Any) -> RawEntry:
         # Not `e.get`: feedparser answers a missing "updated" with "published", and warns.
         published=dict.get(e, "published") or dict.get(e, "created"),
         updated=dict.get(e, "updated"),
-        authors=[
-            name for a in (e.get("authors") or [])[:MAX_AUTHORS] if (name := a.get("name"))
-        ],
+        authors=[name for a in (e.get("authors") or [])[:MAX_AUTHORS] if (name := a.get("name"))],
     )
 
 

@@ -26,7 +26,7 @@ class RejectReason(StrEnum):
     """Why one entry became no article."""
 
     NO_TEXT = "no_text"
-    """Neither a title nor a summary with a letter in it."""
+    """Neither a title nor a summary."""
     DUPLICATE = "duplicate"
     """Its id is that of an earlier entry of the same document."""
 
@@ -51,7 +51,11 @@ class ParsedEntry:
     """An entry that became an article: every text plain, bounded, without control characters."""
 
     id: str
-    """Fixed by feed and guid, else link, else title; at most 256 characters."""
+    """Fixed by feed and guid, else link, else title; at most 256 characters.
+
+    A guid or link that different articles of the document share is as good as absent: take this id,
+    never make it anew from the other fields.
+    """
     guid: str | None
     """What the feed gave, trimmed; cut at `limits.MAX_GUID` (the id is made from the whole)."""
     title: str

@@ -1,7 +1,8 @@
 """Element names of feeds in one spelling: ``title``, ``dc:creator``, ``content:encoded``.
 
-Feeds write namespaces with and without a slash, in old and new addresses, or forget to declare them. RSS, RDF, Atom
-and no namespace are one: feeds mix them, and no name means different things in two of them.
+Feeds write namespaces with and without a slash, in old and new addresses, or forget to declare
+them. RSS, RDF, Atom and no namespace are one: feeds mix them, and no name means different things in
+two of them.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from connectors.feeds.parse.raw import Kind, RawEntry, RawFeed, RawHints, RawTex
 
 _PAGE: Final = frozenset({"url", "sitemap:url"})
 _MOST: Final = 50_000
-"""Elements looked at before a sitemap counts as one without news (sitemaps.org allows 50,000 pages)."""
+"""Elements looked at before a sitemap counts as one without news (sitemaps.org allows 50,000
+pages)."""
 
 
 def read(root: etree._Element, max_entries: int) -> RawFeed | None:

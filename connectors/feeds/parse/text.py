@@ -1,7 +1,8 @@
 """Markup to plain text, and texts that are safe to show: in one pass each, whatever the input.
 
-No markup survives, no character that only works behind the scenes (controls, bidirectional overrides, tags,
-noncharacters, surrogates). Text that looks like an attack on another system stays text: each output escapes it.
+No markup survives, no character that only works behind the scenes (controls, bidirectional
+overrides, tags, noncharacters, surrogates). Text that looks like an attack on another system stays
+text: each output escapes it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ import re
 from typing import Final
 
 _LINE_BREAKS = dict.fromkeys([0x0B, 0x0C, 0x0D, 0x2028, 0x2029], "\n")
-_WINDOWS = {
-    code: bytes([code]).decode("cp1252", "ignore") or None for code in range(0x80, 0xA0)
-}
-"""A C1 control in a text is a character of windows-1252 that passed as Latin-1 (HTML standard, 13.2.5.80)."""
+_WINDOWS = {code: bytes([code]).decode("cp1252", "ignore") or None for code in range(0x80, 0xA0)}
+"""A C1 control in a text is a character of windows-1252 that passed as Latin-1 (HTML standard,
+13.2.5.80)."""
 _INVISIBLE = dict.fromkeys(
     [
-        *range(0x00, 0x09),
+        *range(0x09),
         *range(0x0E, 0x20),
         0x7F,
         0x00AD,  # soft hyphen
@@ -40,18 +40,19 @@ _SUSPICIOUS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufdd0-\ufdef"
     "\ufeff\ufffe\uffff\ud800-\udfff\U0001fffe\U0001ffff\U0002fffe-\U0010ffff]"
 )
-"""Anything that may be in `_TRANSLATION` (and more above plane 2): most texts have none, and are not copied."""
+"""Anything that may be in `_TRANSLATION` (and more above plane 2): most texts have none, and are
+not copied."""
 
-_BLOCKS: Final = frozenset(
-    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset figcaption "
-    "figure footer form h1 h2 h3 h4 h5 h6 header hr legend li main menu nav ol option p pre section summary "
-    "table tbody td tfoot th thead title tr ul".split()
+_BLOCK_NAMES: Final = (
+    "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
+    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr legend li main menu nav ol option "
+    "p pre section summary table tbody td tfoot th thead title tr ul"
 )
+_BLOCKS: Final = frozenset(_BLOCK_NAMES.split())
 """Elements that end a line."""
 
-_SKIPPED: Final = frozenset(
-    "applet embed head iframe math noembed noframes object script style svg template textarea xml".split()
-)
+_SKIPPED_NAMES: Final = "applet embed head math object script style svg template textarea xml"
+_SKIPPED: Final = frozenset(_SKIPPED_NAMES.split())
 """Elements whose content is no text of the article."""
 
 _END_TAGS: Final = {
@@ -62,39 +63,46 @@ _TAG_START = re.compile(r"<(?:(/?)([A-Za-z][A-Za-z0-9:-]{0,30})|[!?])")
 _TAG_PART = re.compile(r"[^'\"<>]{0,4000}+([>'\"<])")
 _LONGEST_TAG: Final = 4_000
 """Characters; in a longer one quotes mean nothing."""
-_LOOKS_LIKE_TAG = re.compile(r"<(?=[A-Za-z/!?])")
+_LOOKS_LIKE_TAG = re.compile(r"<+(?=[A-Za-z/!?])")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
-_MARKUP = re.compile(r"</?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>]{0,2000})?/?>|&[#A-Za-z][A-Za-z0-9]{1,31};")
+_MARKUP = re.compile(
+    r"</?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>]{0,2000})?/?>|&[#A-Za-z][A-Za-z0-9]{1,31};"
+)
 
 
 def clean(text: str) -> str:
-    """``text`` without the characters that only work behind the scenes; line breaks become ``\\n``."""
+    """``text`` without characters that only work behind the scenes; one kind of line break."""
     if _SUSPICIOUS.search(text) is None:
         return text
     return text.replace("\r\n", "\n").translate(_TRANSLATION)
 
 
 def one_line(text: str, most: int) -> str:
-    """``text``, plain already, clean, with white space collapsed, at most ``most`` characters."""
-    return _cut(" ".join(clean(text[: 20 * most]).split()), most)
+    """``text`` as it may be shown: clean, no tag in it, white space collapsed, cut at ``most``."""
+    return _cut(" ".join(_shown(text[: 20 * most]).split()), most)
 
 
 def lines(text: str, most: int) -> str:
-    """``text``, plain already, clean, without empty lines, at most ``most`` characters."""
-    rows = (" ".join(row.split()) for row in clean(text).split("\n"))
+    """``text`` as it may be shown: clean, no tag in it, no empty line, cut at ``most``."""
+    rows = (" ".join(row.split()) for row in _shown(text).split("\n"))
     return _cut("\n".join(row for row in rows if row), most)
 
 
+def _shown(text: str) -> str:
+    # In this order: a hidden character in the middle must not keep a tag from being seen as one.
+    return without_tag_starts(clean(text))
+
+
 def is_markup(text: str) -> bool:
-    """Whether ``text`` holds a tag or an entity of HTML, so that it is not what a reader should see."""
+    """Whether ``text`` holds a tag or an entity of HTML: not what a reader should see."""
     return ("<" in text or "&" in text) and _MARKUP.search(text) is not None
 
 
 def from_markup(markup: str, most: int) -> str:
     """The text of a piece of HTML: tags and their attributes out, entities resolved once.
 
-    What still looks like a tag after that (doubly escaped markup) is taken out as well, so that no later
-    unescaping by mistake can bring markup to life. At most ``most`` characters of ``markup`` are read.
+    What looks like a tag after that (doubly escaped markup) is taken out as well, so that no later
+    unescaping by mistake can bring markup to life. At most ``most`` characters are read.
     """
     text = markup[:most]
     if "<" in text:
@@ -104,7 +112,7 @@ def from_markup(markup: str, most: int) -> str:
         text = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
         if "<" in text:
             text = _Markup(text).without_tags()
-    return without_tag_starts(text)
+    return text
 
 
 def without_tag_starts(text: str) -> str:
@@ -115,8 +123,8 @@ def without_tag_starts(text: str) -> str:
 class _Markup:
     """A piece of HTML from which the tags are taken in one pass.
 
-    Every search is bounded, or known to succeed, or made once: ten thousand unclosed tags, quotes or comments
-    cost no more than as many closed ones.
+    Every search is bounded, or known to succeed, or made once: ten thousand unclosed tags, quotes
+    or comments cost no more than as many closed ones.
     """
 
     def __init__(self, text: str) -> None:
@@ -145,7 +153,10 @@ class _Markup:
         return "".join(out)
 
     def _after_tag(self, match: re.Match[str]) -> int:
-        """Behind the tag that ``match`` begins. A ``>`` in quotes ends no tag; a ``<`` outside breaks it off."""
+        """Behind the tag that ``match`` begins.
+
+        A ``>`` in a quoted value ends no tag; a ``<`` outside one breaks the tag off.
+        """
         begin = at = match.end()
         while at - begin < _LONGEST_TAG and (found := _TAG_PART.match(self._text, at)):
             at = found.end()
@@ -153,6 +164,8 @@ class _Markup:
                 return at
             if found[1] == "<":
                 return at - 1
+            if not self._text[max(begin, at - 20) : at - 1].rstrip().endswith("="):
+                continue  # An apostrophe in a value without quotes.
             closing = self._text.find(found[1], at, at + _LONGEST_TAG)
             if closing < 0:
                 break
@@ -160,7 +173,7 @@ class _Markup:
         return self._first_end(begin)
 
     def _after_declaration(self, start: int) -> int:
-        """Behind a comment, a declaration or a processing instruction; a CDATA section is opened up."""
+        """Behind a comment, declaration or instruction; a CDATA section is opened up."""
         if self._text.startswith("<!--", start) and start + 4 <= self._last_comment_end:
             return self._text.find("-->", start + 4) + 3
         if self._text.startswith("<![CDATA[", start):

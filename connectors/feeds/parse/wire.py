@@ -1,4 +1,4 @@
-"""A `ParsedFeed` as JSON bytes, for the way between a worker process and its pool.
+"""What goes between a parse worker and its pool: the frames, and a `ParsedFeed` as JSON.
 
 JSON and not pickle: a worker that a document has taken over must not be able to run code in the
 process that reads its answer.
@@ -7,8 +7,9 @@ process that reads its answer.
 from __future__ import annotations
 
 import json
+import struct
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from connectors.feeds.parse.model import (
     DocumentReason,
@@ -19,6 +20,13 @@ from connectors.feeds.parse.model import (
     RejectedEntry,
     RejectReason,
 )
+
+REQUEST: Final = struct.Struct("!II")
+"""Length of the header (JSON), length of the document; then both."""
+ANSWER: Final = struct.Struct("!BI")
+"""Whether the worker takes another document, length of the answer; then the answer (`dump`)."""
+READY: Final = b"\x01"
+"""A worker's first word."""
 
 
 def dump(feed: ParsedFeed) -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urljoin
 
 from lxml import etree
@@ -77,7 +77,7 @@ def _entry_elements(root: etree._Element, *, recovered: bool) -> list[etree._Ele
     return found
 
 
-def _with_authors_of(entries: Iterator[RawEntry], authors: list[str]) -> Iterator[RawEntry]:
+def _with_authors_of(entries: Iterable[RawEntry], authors: list[str]) -> Iterator[RawEntry]:
     """An Atom entry without an author has its feed's (RFC 4287, section 4.2.1)."""
     for entry in entries:
         if not entry.authors:
@@ -87,123 +87,137 @@ def _with_authors_of(entries: Iterator[RawEntry], authors: list[str]) -> Iterato
 
 # --- one entry
 
+_NO_RANK: Final = 100
+_EntryField = Literal["title", "summary", "content", "link", "published", "updated"]
+
+
+class _EntryReader:
+    """Reads the elements of one entry: of several for one field, the lowest rank wins."""
+
+    def __init__(self, format_: FeedFormat) -> None:
+        self.entry = RawEntry()
+        self._default = Kind.PLAIN if format_ is FeedFormat.ATOM else Kind.MARKUP
+        self._last_link_wins = format_ is not FeedFormat.ATOM
+        self._ranks: dict[_EntryField, int] = {}
+
+    def read(self, children: Iterable[etree._Element]) -> None:
+        for child in islice(children, _MOST_CHILDREN):
+            found = _FIELDS.get(_name(child))
+            if found is not None:
+                reader, rank = found
+                reader(self, child, rank)
+
+    def _better(self, field: _EntryField, rank: int) -> bool:
+        return rank < self._ranks.get(field, _NO_RANK)
+
+    def title(self, e: etree._Element, rank: int) -> None:
+        if self._better("title", rank) and (found := text_of(e, self._default)):
+            self.entry.title, self._ranks["title"] = found, rank
+
+    def summary(self, e: etree._Element, rank: int) -> None:
+        if self._better("summary", rank) and (found := text_of(e, self._default)):
+            self.entry.summary, self._ranks["summary"] = found, rank
+
+    def content(self, e: etree._Element, rank: int) -> None:
+        if self._better("content", rank) and (found := text_of(e, self._default)):
+            self.entry.content, self._ranks["content"] = found, rank
+
+    def link(self, e: etree._Element, rank: int) -> None:
+        href = _attribute(e, "href") or _attribute(e, "rdf:resource")
+        if (_attribute(e, "rel") or "alternate").strip().lower() != "alternate":
+            return
+        link = href or e.text or ""
+        kind = (_attribute(e, "type") or "html").lower()
+        rank = 2 * rank + ("html" not in kind)
+        # Of equals RSS readers take the last; of Atom's several, the first is the main one.
+        if link.strip() and self._better("link", rank - self._last_link_wins):
+            base = _base_of(e) if href and XML_BASE in e.attrib else None
+            self.entry.link, self._ranks["link"] = _joined(base, link), rank
+
+    def guid(self, e: etree._Element, rank: int) -> None:
+        text = (e.text or "").strip()
+        if text and (rank == 0 or self.entry.guid is None):
+            self.entry.guid = text
+            if _name(e) == "guid":
+                permalink = _attribute(e, "ispermalink") or "true"
+                self.entry.guid_is_link = permalink.strip().lower() != "false"
+
+    def published(self, e: etree._Element, rank: int) -> None:
+        if self._better("published", rank - 1) and (text := _date_text(e)):
+            self.entry.published, self._ranks["published"] = text, rank
+
+    def updated(self, e: etree._Element, rank: int) -> None:
+        if self._better("updated", rank - 1) and (text := _date_text(e)):
+            self.entry.updated, self._ranks["updated"] = text, rank
+
+    def author(self, e: etree._Element, _: int) -> None:
+        if len(self.entry.authors) < MAX_AUTHORS and (author := _author(e)):
+            self.entry.authors.append(author)
+
+    def group(self, e: etree._Element, _: int) -> None:
+        """Elements of Media RSS may stand in a group, or in the medium that they describe."""
+        self.read(child for child in e if _name(child).startswith("media:"))
+
+
+_FIELDS: Final[dict[str, tuple[Callable[[_EntryReader, etree._Element, int], None], int]]] = {
+    "title": (_EntryReader.title, 0),
+    "dc:title": (_EntryReader.title, 1),
+    "media:title": (_EntryReader.title, 2),
+    "itunes:title": (_EntryReader.title, 3),
+    "description": (_EntryReader.summary, 0),
+    "summary": (_EntryReader.summary, 0),
+    "abstract": (_EntryReader.summary, 1),
+    "dc:description": (_EntryReader.summary, 2),
+    "dcterms:abstract": (_EntryReader.summary, 3),
+    "tagline": (_EntryReader.summary, 3),
+    "itunes:summary": (_EntryReader.summary, 4),
+    "itunes:subtitle": (_EntryReader.summary, 5),
+    "media:description": (_EntryReader.summary, 6),
+    "content:encoded": (_EntryReader.content, 0),
+    "content": (_EntryReader.content, 0),
+    "xhtml:body": (_EntryReader.content, 1),
+    "body": (_EntryReader.content, 1),
+    "fullitem": (_EntryReader.content, 2),
+    "xhtml:div": (_EntryReader.content, 2),
+    "link": (_EntryReader.link, 0),
+    "url": (_EntryReader.link, 4),
+    "guid": (_EntryReader.guid, 0),
+    "id": (_EntryReader.guid, 1),
+    "dc:identifier": (_EntryReader.guid, 2),
+    "pubdate": (_EntryReader.published, 0),
+    "published": (_EntryReader.published, 0),
+    "issued": (_EntryReader.published, 2),
+    "dcterms:issued": (_EntryReader.published, 2),
+    "dcterms:created": (_EntryReader.published, 4),
+    "created": (_EntryReader.published, 4),
+    "dc:date": (_EntryReader.published, 6),
+    "updated": (_EntryReader.updated, 0),
+    "modified": (_EntryReader.updated, 2),
+    "dcterms:modified": (_EntryReader.updated, 4),
+    "lastbuilddate": (_EntryReader.updated, 6),
+    "author": (_EntryReader.author, 0),
+    "dc:creator": (_EntryReader.author, 0),
+    "dc:author": (_EntryReader.author, 0),
+    "itunes:author": (_EntryReader.author, 0),
+    "managingeditor": (_EntryReader.author, 0),
+    "media:group": (_EntryReader.group, 0),
+    "media:content": (_EntryReader.group, 0),
+}
+"""Name -> what reads it, and its rank. Of dates of one rank the last counts, as in feedparser."""
+
 
 def _entry(element: etree._Element, format_: FeedFormat) -> RawEntry:
-    entry = RawEntry(base=_base_of(element))
+    reader = _EntryReader(format_)
+    entry = reader.entry
+    entry.base = _base_of(element)
     if format_ is FeedFormat.RDF:
         entry.guid = _attribute(element, "rdf:about")
         entry.guid_is_link = True
     elif format_ is FeedFormat.CDF:
         entry.link = _attribute(element, "href")
         entry.updated = _attribute(element, "lastmod")
-    ranks = dict.fromkeys(("title", "summary", "content", "link", "published", "updated"), _NO_RANK)
-    for child in islice(element, _MOST_CHILDREN):
-        found = _FIELDS.get(_name(child))
-        if found is not None:
-            found[0](entry, child, found[1], ranks)
+    reader.read(element)
     return entry
-
-
-_NO_RANK: Final = 100
-_Reader = Callable[[RawEntry, etree._Element, int, dict[str, int]], None]
-
-
-def _read_title(entry: RawEntry, e: etree._Element, rank: int, ranks: dict[str, int]) -> None:
-    if rank < ranks["title"] and (text := text_of(e)):
-        entry.title, ranks["title"] = text, rank
-
-
-def _read_summary(entry: RawEntry, e: etree._Element, rank: int, ranks: dict[str, int]) -> None:
-    if rank < ranks["summary"] and (text := text_of(e)):
-        entry.summary, ranks["summary"] = text, rank
-
-
-def _read_content(entry: RawEntry, e: etree._Element, rank: int, ranks: dict[str, int]) -> None:
-    if rank < ranks["content"] and (text := text_of(e)):
-        entry.content, ranks["content"] = text, rank
-
-
-def _read_link(entry: RawEntry, e: etree._Element, rank: int, ranks: dict[str, int]) -> None:
-    href = _attribute(e, "href") or _attribute(e, "rdf:resource")
-    if href is not None:
-        relation = (_attribute(e, "rel") or "alternate").strip().lower()
-        if relation != "alternate":
-            return
-        kind = (_attribute(e, "type") or "text/html").lower()
-        rank += 0 if "html" in kind else 2
-        link = urljoin(base, href) if (base := _base_of(e)) else href
-    else:
-        link = e.text or ""
-    if rank < ranks["link"] and link.strip():
-        entry.link, ranks["link"] = link, rank
-
-
-def _read_guid(entry: RawEntry, e: etree._Element, rank: int, _: dict[str, int]) -> None:
-    text = (e.text or "").strip()
-    if text and (rank == 0 or entry.guid is None):
-        entry.guid = text
-        if _name(e) == "guid":
-            entry.guid_is_link = (_attribute(e, "ispermalink") or "true").lower() != "false"
-
-
-def _read_published(entry: RawEntry, e: etree._Element, rank: int, ranks: dict[str, int]) -> None:
-    if rank < ranks["published"] and (text := _date_text(e)):
-        entry.published, ranks["published"] = text, rank
-
-
-def _read_updated(entry: RawEntry, e: etree._Element, rank: int, ranks: dict[str, int]) -> None:
-    if rank < ranks["updated"] and (text := _date_text(e)):
-        entry.updated, ranks["updated"] = text, rank
-
-
-def _read_author(entry: RawEntry, e: etree._Element, _: int, __: dict[str, int]) -> None:
-    if len(entry.authors) < MAX_AUTHORS and (author := _author(e)):
-        entry.authors.append(author)
-
-
-_FIELDS: Final[dict[str, tuple[_Reader, int]]] = {
-    "title": (_read_title, 0),
-    "dc:title": (_read_title, 1),
-    "media:title": (_read_title, 2),
-    "itunes:title": (_read_title, 3),
-    "description": (_read_summary, 0),
-    "summary": (_read_summary, 0),
-    "abstract": (_read_summary, 1),
-    "dc:description": (_read_summary, 2),
-    "dcterms:abstract": (_read_summary, 3),
-    "tagline": (_read_summary, 3),
-    "itunes:summary": (_read_summary, 4),
-    "itunes:subtitle": (_read_summary, 5),
-    "media:description": (_read_summary, 6),
-    "content:encoded": (_read_content, 0),
-    "content": (_read_content, 0),
-    "xhtml:body": (_read_content, 1),
-    "body": (_read_content, 1),
-    "fullitem": (_read_content, 2),
-    "xhtml:div": (_read_content, 2),
-    "link": (_read_link, 0),
-    "url": (_read_link, 4),
-    "guid": (_read_guid, 0),
-    "id": (_read_guid, 1),
-    "dc:identifier": (_read_guid, 2),
-    "pubdate": (_read_published, 0),
-    "published": (_read_published, 0),
-    "issued": (_read_published, 1),
-    "dcterms:issued": (_read_published, 1),
-    "dcterms:created": (_read_published, 2),
-    "created": (_read_published, 2),
-    "dc:date": (_read_published, 3),
-    "updated": (_read_updated, 0),
-    "modified": (_read_updated, 1),
-    "dcterms:modified": (_read_updated, 2),
-    "lastbuilddate": (_read_updated, 3),
-    "author": (_read_author, 0),
-    "dc:creator": (_read_author, 0),
-    "dc:author": (_read_author, 0),
-    "itunes:author": (_read_author, 0),
-    "managingeditor": (_read_author, 0),
-}
-"""Name -> what reads it, and its rank among the names of one field: the lowest that says something wins."""
 
 
 def _date_text(e: etree._Element) -> str:
@@ -218,34 +232,30 @@ def _author(e: etree._Element) -> str:
     return e.text or ""
 
 
-def text_of(e: etree._Element) -> RawText | None:
+def text_of(e: etree._Element, default: Kind = Kind.MARKUP) -> RawText | None:
     """What is in ``e``, with how it is to be read; None when there is nothing.
 
     Rules: Atom 1.0 (RFC 4287, section 3.1), Atom 0.3's ``mode``; RSS says nothing and means HTML.
+
+    Args:
+        e: the element.
+        default: what a text without a type is.
     """
     kind = (e.get("type") or "").strip().lower()
-    mode = (e.get("mode") or "").strip().lower()
     if len(e):
         return RawText(_inner_markup(e))
     value = e.text
-    if not value or value.isspace():
+    if not value or value.isspace() or kind.startswith(_BINARY):
         return None
-    if mode == "base64" or (kind and "/" in kind and not _is_text(kind)):
+    if (e.get("mode") or "").strip().lower() == "base64":
         decoded = _base64(value)
-        return RawText(decoded) if decoded and _is_text(kind or "text/html") else None
-    if kind in ("text", "text/plain") or (not kind and "}feed" in (_parent_tag(e))):
+        return RawText(decoded) if decoded else None
+    if kind in ("text", "text/plain", "plain"):
         return RawText(value, Kind.PLAIN)
-    return RawText(value)
+    return RawText(value, Kind.MARKUP if kind else default)
 
 
-def _parent_tag(e: etree._Element) -> str:
-    entry = e.getparent()
-    feed = None if entry is None else entry.getparent()
-    return "" if feed is None else str(feed.tag)
-
-
-def _is_text(kind: str) -> bool:
-    return kind.startswith("text/") or kind.endswith(("xml", "html"))
+_BINARY: Final = ("image/", "audio/", "video/", "application/octet-stream", "application/pdf")
 
 
 def _base64(value: str) -> str:
@@ -256,7 +266,7 @@ def _base64(value: str) -> str:
 
 
 def _inner_markup(e: etree._Element) -> str:
-    """The markup inside ``e``, as it would stand in HTML; the element's own tag is of no consequence."""
+    """The markup inside ``e``, as it would stand in HTML, with its own harmless tag."""
     markup = etree.tostring(e, encoding="unicode", with_tail=False)
     return str(markup[:MAX_MARKUP])
 
@@ -326,20 +336,27 @@ def _attribute(e: etree._Element, wanted: str) -> str | None:
 
 
 def _base_of(e: etree._Element) -> str | None:
-    """``xml:base`` in force at ``e`` as far as its own and its parents' attributes say (XML Base, section 4)."""
+    """``xml:base`` in force at ``e`` by its own and its parents' attributes.
+
+    Source: XML Base, section 4.
+    """
     bases: list[str] = []
     at: etree._Element | None = e
     while at is not None and len(bases) < _MOST_BASES:
         if base := at.get(XML_BASE):
             bases.append(base)
         at = at.getparent()
-    joined = ""
+    joined: str | None = None
     for base in reversed(bases):
-        try:
-            joined = urljoin(joined, base.strip()) if joined else base.strip()
-        except ValueError:
-            return None
-    return joined or None
+        joined = _joined(joined, base.strip())
+    return joined
 
 
 _MOST_BASES: Final = 8
+
+
+def _joined(base: str | None, link: str) -> str:
+    try:
+        return urljoin(base, link.strip()) if base else link
+    except ValueError:
+        return link

@@ -1,7 +1,7 @@
 """XML to a tree, without ever reading a DOCTYPE and with everything that can be mended mended.
 
-Strictly first; then with entities, stray ampersands and forbidden characters put right; then as much
-as libxml2's recovery finds. No step resolves an entity beyond what this module put in itself.
+Strictly first; then with entities, stray ampersands and forbidden characters put right; then as
+much as libxml2's recovery finds. No step resolves an entity beyond what this module put in itself.
 """
 
 from __future__ import annotations
@@ -70,8 +70,11 @@ _RECOVERING: Final = _parser(recover=True)
 _SPACE: Final = " \t\r\n\ufeff\0"
 _SPACES = re.compile("[ \t\r\n\ufeff\0]*+")
 _GARBAGE: Final = 20_000
-"""Characters before the document that are passed over: warnings of a server's language, blank lines."""
-_START = re.compile(r"<\?xml\s|<(?:[A-Za-z]{1,20}:)?(?:rss|rdf|feed|channel|urlset|entry)[\s>]", re.I)
+"""Characters before the document that are passed over: warnings of a server's language, blank
+lines."""
+_START = re.compile(
+    r"<\?xml\s|<(?:[A-Za-z]{1,20}:)?(?:rss|rdf|feed|channel|urlset|entry)[\s>]", re.IGNORECASE
+)
 _MOST_ENTITIES: Final = 100
 _ENTITY_DECLARATION = re.compile(
     r"""<!ENTITY\s{1,20}([A-Za-z][\w.-]{0,40})\s{1,20}(?:"([^"<&%]{0,64})"|'([^'<&%]{0,64})')\s{0,20}>"""
@@ -81,11 +84,13 @@ _ENTITY_DECLARATION = re.compile(
 
 def _without_prolog(text: str) -> tuple[str, dict[str, str]]:
     """``text`` from its root element on, and the plain entities that its DOCTYPE declares."""
-    at, entities = 0, {}
+    at = 0
+    entities: dict[str, str] = {}
     if not text.lstrip(_SPACE).startswith("<") and (start := _START.search(text, 0, _GARBAGE)):
         at = start.start()
     while True:
-        at = _SPACES.match(text, at).end()  # type: ignore[union-attr] - it always matches
+        if space := _SPACES.match(text, at):
+            at = space.end()
         if text.startswith("<?", at):
             end = text.find("?>", at)
             # A declaration that forgot its question mark.
@@ -141,7 +146,8 @@ _REFERENCE = re.compile(
     r"&(?:#([0-9]{1,9})|#[xX]([0-9A-Fa-f]{1,8})|([A-Za-z][\w.-]{0,40}));|&", re.ASCII
 )
 _SURROGATES = re.compile(
-    r"&#(?:x(d[89ab][0-9a-f]{2});&#x(d[c-f][0-9a-f]{2})|(5[5-7][0-9]{3});&#(5[6-7][0-9]{3}));", re.I
+    r"&#(?:x(d[89ab][0-9a-f]{2});&#x(d[c-f][0-9a-f]{2})|(5[5-7][0-9]{3});&#(5[6-7][0-9]{3}));",
+    re.IGNORECASE,
 )
 _XML_ENTITIES: Final = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
@@ -173,7 +179,7 @@ def _mend_references(text: str, entities: dict[str, str]) -> str:
         decimal, hexadecimal, name = match.groups()
         if decimal or hexadecimal:
             code = int(decimal) if decimal else int(hexadecimal, 16)
-            return match[0] if _is_character(code) else "\ufffd"
+            return f"&#{code};" if _is_character(code) else "\ufffd"
         if name is None:
             return "&amp;"
         if name in _XML_ENTITIES:
@@ -185,7 +191,9 @@ def _mend_references(text: str, entities: dict[str, str]) -> str:
 
 
 def _joined(match: re.Match[str]) -> str:
-    high, low = (int(match[1], 16), int(match[2], 16)) if match[1] else (int(match[3]), int(match[4]))
+    high, low = (
+        (int(match[1], 16), int(match[2], 16)) if match[1] else (int(match[3]), int(match[4]))
+    )
     if 0xD800 <= high < 0xDC00 <= low < 0xE000:
         return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00))
     return "\ufffd"

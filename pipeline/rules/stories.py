@@ -13,6 +13,7 @@ articles.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,7 +22,14 @@ from typing import Any, Final
 
 from pipeline.contracts.records import Lang
 from pipeline.rules.stories_normalise import Text, canonical_url, normalise
-from pipeline.rules.stories_similarity import LIMITS, Likeness, Limits, Relation, compare
+from pipeline.rules.stories_similarity import (
+    LIMITS,
+    Likeness,
+    Limits,
+    Relation,
+    compare,
+    denies,
+)
 from pipeline.rules.stories_wires import WireTable
 
 VERSION: Final = 1
@@ -85,7 +93,7 @@ class _Member:
     revision: int
     text: Text
     url: str | None
-    owner: str
+    house: str
     seen_us: int
     assignment: Assignment
     entry: bytes
@@ -95,6 +103,8 @@ _HAN: Final = frozenset({Lang.JA, Lang.ZH_HANS, Lang.ZH_HANT})
 
 _Sighting = tuple[str, str, bool]
 """Two owners with headlines alike, and whether word for word."""
+
+_SECTION: Final = re.compile(r"\s+[-–|]\s+.*$")
 
 _RAREST: Final = 14
 """Grams of a title that are looked up, the rarest: two titles alike enough to matter share some."""
@@ -106,9 +116,25 @@ _VERBATIM: Final = (0.85, 0.95)
 """Jaccard, or containment, from which two headlines count as verbatim for `WireTable`."""
 _EVENT_ANCHOR: Final = 0.3
 _STORY_ANCHOR: Final = 0.35
-"""Containment that the group's oldest text must show as well: against chaining."""
+_LEAD_ANCHOR: Final = 0.5
+"""Containment, or Jaccard of leads, that the group's oldest text must show: against chaining."""
 _LOG_SLACK: Final = 512
 _US: Final = 1_000_000
+
+
+class _Best:
+    """The member offered with the highest rank; of equals the oldest."""
+
+    __slots__ = ("_rank", "member")
+
+    def __init__(self) -> None:
+        self._rank: tuple[Likeness, float] | None = None
+        self.member: _Member | None = None
+
+    def offer(self, rank: tuple[Likeness, float], member: _Member) -> None:
+        """Take ``member`` when it ranks higher. Offered from the oldest to the youngest."""
+        if self._rank is None or rank > self._rank:
+            self._rank, self.member = rank, member
 
 
 class StoryIndex:
@@ -196,49 +222,33 @@ class StoryIndex:
     def _decide(
         self, item: StoryItem, text: Text, url: str | None
     ) -> tuple[Assignment, list[_Sighting]]:
-        story: tuple[tuple[Likeness, float, int], _Member] | None = None
-        possible: tuple[tuple[Likeness, float, int], _Member] | None = None
-        event: tuple[tuple[Likeness, float, int], _Member] | None = None
+        story, event, possible = _Best(), _Best(), _Best()
         alike: dict[str, float] = {}
-        seen_us = _us(item.seen_at)
+        house = house_of(item.owner)
         for slot in self._candidates(text, url):
             member = self._members[slot]
-            relation = Relation(
-                same_owner=member.owner == item.owner,
-                same_url=url is not None and member.url == url,
-                hours=abs(seen_us - member.seen_us) / _US / 3600,
-                wire=self._wires.affinity(item.owner, member.owner),
-            )
+            relation = self._relation(item, house, url, member)
             likeness = compare(text, member.text, relation, self._settings.limits)
             jaccard, contained = _overlap(text, member.text)
-            if not relation.same_owner and _counts_for_wire(text, member.text, jaccard):
+            if not relation.same_owner and _tells_of_wires(text, member.text, jaccard):
                 verbatim = jaccard >= _VERBATIM[0] or contained >= _VERBATIM[1]
-                alike[member.owner] = max(
-                    alike.get(member.owner, 0.0), 1.0 if verbatim else jaccard
-                )
+                degree = 1.0 if verbatim else jaccard
+                alike[member.house] = max(alike.get(member.house, 0.0), degree)
             if likeness is Likeness.NONE:
                 continue
-            rank = (likeness, jaccard, -slot)
-            if likeness is Likeness.REPRINT:
-                if self._anchored(
-                    text, relation, self._stories, member.assignment.story_id, _STORY_ANCHOR
-                ):
-                    if story is None or rank > story[0]:
-                        story = rank, member
-                elif possible is None or rank > possible[0]:
-                    possible = rank, member
-            elif likeness is Likeness.POSSIBLE and (possible is None or rank > possible[0]):
-                possible = rank, member
-            if self._anchored(
-                text, relation, self._events, member.assignment.event_id, _EVENT_ANCHOR
-            ) and (event is None or rank > event[0]):
-                event = rank, member
-        learned = [(item.owner, owner, j == 1.0) for owner, j in sorted(alike.items())]
-        if story is not None:
-            base = story[1].assignment
+            rank = (likeness, jaccard)
+            if likeness is Likeness.REPRINT and self._fits_story(item, house, text, url, member):
+                story.offer(rank, member)
+            elif likeness >= Likeness.POSSIBLE:
+                possible.offer(rank, member)
+            if self._fits_event(text, member):
+                event.offer(rank, member)
+        learned = [(house, other, degree == 1.0) for other, degree in sorted(alike.items())]
+        if story.member is not None:
+            base = story.member.assignment
             return Assignment(base.story_id, base.event_id, True, None), learned
-        event_id = event[1].assignment.event_id if event is not None else item.article_id
-        copy_of = possible[1].article_id if possible is not None else None
+        event_id = event.member.assignment.event_id if event.member else item.article_id
+        copy_of = possible.member.article_id if possible.member else None
         return Assignment(item.article_id, event_id, False, copy_of), learned
 
     def _candidates(self, text: Text, url: str | None) -> list[int]:
@@ -260,19 +270,30 @@ class StoryIndex:
         for _, gram in found[:_RAREST]:
             yield index[gram]
 
-    def _anchored(
-        self,
-        text: Text,
-        relation: Relation,
-        groups: dict[str, deque[int]],
-        group_id: str,
-        least: float,
+    def _relation(self, item: StoryItem, house: str, url: str | None, member: _Member) -> Relation:
+        return Relation(
+            same_owner=member.house == house,
+            same_url=url is not None and member.url == url,
+            hours=abs(_us(item.seen_at) - member.seen_us) / _US / 3600,
+            wire=self._wires.affinity(house, member.house),
+        )
+
+    def _fits_story(
+        self, item: StoryItem, house: str, text: Text, url: str | None, member: _Member
     ) -> bool:
-        if relation.same_url:
+        """Whether the oldest text of the member's story allows it: against chaining."""
+        oldest = self._members[self._stories[member.assignment.story_id][0]]
+        relation = self._relation(item, house, url, oldest)
+        if relation.same_url or oldest is member:
             return True
-        oldest = self._members[groups[group_id][0]].text
+        _, contained = _overlap(text, oldest.text)
+        near = contained >= _STORY_ANCHOR or _lead_overlap(text, oldest.text) >= _LEAD_ANCHOR
+        return near and not denies(text, oldest.text, relation)
+
+    def _fits_event(self, text: Text, member: _Member) -> bool:
+        oldest = self._members[self._events[member.assignment.event_id][0]].text
         _, contained = _overlap(text, oldest)
-        return contained >= least or _lead_overlap(text, oldest) >= 0.5
+        return contained >= _EVENT_ANCHOR or _lead_overlap(text, oldest) >= _EVENT_ANCHOR
 
     # Remembering
 
@@ -291,7 +312,7 @@ class StoryIndex:
             item.revision,
             text,
             url,
-            item.owner,
+            house_of(item.owner),
             _us(item.seen_at),
             assignment,
             entry,
@@ -361,6 +382,11 @@ class StoryIndex:
         self._add(item, text, canonical_url(item.link), assignment, entry)
 
 
+def house_of(owner: str) -> str:
+    """The house behind an owner's name: archives name sections (``Daily - Politics``)."""
+    return _SECTION.sub("", owner) or owner
+
+
 def _overlap(a: Text, b: Text) -> tuple[float, float]:
     """Jaccard and containment of two titles."""
     shared = len(a.grams & b.grams)
@@ -373,7 +399,7 @@ def _lead_overlap(a: Text, b: Text) -> float:
     return shared / ((len(a.lead) + len(b.lead) - shared) or 1)
 
 
-def _counts_for_wire(a: Text, b: Text, jaccard: float) -> bool:
+def _tells_of_wires(a: Text, b: Text, jaccard: float) -> bool:
     return jaccard >= _LEARN_JACCARD and min(len(a.grams), len(b.grams)) >= _LEARN_GRAMS
 
 
@@ -423,7 +449,11 @@ def _read(raw: dict[str, Any]) -> tuple[StoryItem, Assignment, list[_Sighting]]:
         published_at=None,
     )
     assignment = Assignment(raw["story"], raw["event"], raw["re"], raw["maybe"])
-    return item, assignment, [(item.owner, b, verbatim) for b, verbatim in raw.get("wire", ())]
+    return (
+        item,
+        assignment,
+        [(house_of(item.owner), b, verbatim) for b, verbatim in raw.get("wire", ())],
+    )
 
 
 def _wires_entry(wires: WireTable, clock_us: int) -> bytes:

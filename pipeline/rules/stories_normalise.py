@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -29,7 +30,7 @@ _LEADING_TAG: Final = re.compile(
     r"^\s*(?:(?:【[^】\d]{1,12}】|〈[^〉\d]{1,12}〉|《[^》\d]{1,4}》|\[[^\]\d]{1,12}\]|<[^>\d]{1,12}>)"
     r"|(?:速報|独自|更新|快訊|快讯|獨家|独家|影|最新|breaking(?: news)?|exclusive|watch"
     r"|live updates?|update \d|video)"
-    r"\s*[》/:|])\s*",
+    r"\s*[》/:|]|速報(?=\S))\s*",
     re.IGNORECASE,
 )
 _INDEX_TIME: Final = re.compile(
@@ -49,6 +50,8 @@ _DATELINE: Final = re.compile(
     r"|[A-Z][A-Z ,.]{3,40}\s*[-–—]{1,2}\s)"
 )
 _CLAUSE: Final = re.compile(r"[\s。！？!?;；／/》〉｜|]+|(?<=[一-鿿ぁ-ヿ])[:：]|[-–—]{2,}")
+_CLAUSE_SPACED: Final = re.compile(r"[.!?,:;|](?:\s|$)|\s[-–—]\s|[-–—]{2,}")
+"""In Chinese and Japanese a space is a joint; elsewhere it stands between words."""
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _DATE: Final = re.compile(r"(?:(\d{1,2})月)?(\d{1,2})日(?!間)|(\d{1,2})/(\d{1,2})(?!\d)")
 _QUOTED: Final = re.compile(r"[\"“「『《]([^\"”」』》]{2,60})[\"”」』》]")
@@ -74,6 +77,16 @@ _TRACKING: Final = re.compile(
 )
 
 
+class Script(StrEnum):
+    """How a title is written, and so how much of it two reports share by chance."""
+
+    KANA = "kana"
+    """Japanese: particles between the names leave room for words of one's own."""
+    HAN = "han"
+    """Han characters only: mostly names, so that independent reports share many."""
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """A headline and its lead as they are compared."""
@@ -92,6 +105,7 @@ class Text:
     """Grams of the summary's beginning; empty when there is none."""
     cut_off: bool
     """The outlet cut the title's tail off."""
+    script: Script
 
 
 def normalise(title: str, summary: str, lang: Lang) -> Text:
@@ -100,7 +114,9 @@ def normalise(title: str, summary: str, lang: Lang) -> Text:
     plain = unicodedata.normalize("NFKC", title)[:_MAX_TITLE].replace("’", "'")
     stripped, cut_off = _undress(plain)
     stripped = _fold(stripped)
-    clauses = tuple(c for c in map(_letters, _CLAUSE.split(stripped)) if c)
+    clauses = tuple(
+        c for c in map(_letters, (_CLAUSE if width == 2 else _CLAUSE_SPACED).split(stripped)) if c
+    )
     compact = "".join(clauses)
     if not compact:
         compact = _letters(_fold(plain)) or plain.strip()
@@ -114,6 +130,7 @@ def normalise(title: str, summary: str, lang: Lang) -> Text:
         quoted=frozenset(_letters(q) for q in _QUOTED.findall(stripped)),
         lead=_lead(summary, width),
         cut_off=cut_off,
+        script=_script(compact, lang),
     )
 
 
@@ -144,6 +161,12 @@ def canonical_url(link: str | None) -> str | None:
     if not path and not query:
         return None
     return host + path + query
+
+
+def _script(compact: str, lang: Lang) -> Script:
+    if lang not in _CJK:
+        return Script.OTHER
+    return Script.KANA if any("ぁ" <= c <= "ヿ" for c in compact) else Script.HAN
 
 
 def _undress(plain: str) -> tuple[str, bool]:

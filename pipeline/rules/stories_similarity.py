@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from pipeline.rules.stories_normalise import Text
+from pipeline.rules.stories_normalise import Script, Text
 
 
 class Likeness(IntEnum):
@@ -45,38 +45,52 @@ class Limits:
 
     title: float = 0.85
     """Jaccard of the titles: one text, between outlets that need share nothing."""
+    title_kana: float = 0.75
+    """The same in Japanese."""
     lead: float = 0.57
     """Jaccard of the leads: the first sentence was kept."""
     lead_denies: float = 0.15
     """Two leads less alike than this are two texts, unless the titles are equal."""
     wire_title: float = 0.6
     """Jaccard of the titles, between owners known to share a wire."""
-    wire_clause: float = 0.8
+    moved_title: float = 0.55
+    """Jaccard of the titles, where a long clause stands word for word at another place."""
+    wire_contained: float = 0.85
     """Containment, between the same."""
     own_title: float = 0.38
     """Jaccard of the titles, within one owner: an edited headline."""
-    own_contained: float = 0.62
+    own_title_latin: float = 0.7
+    own_contained: float = 0.6
     """Containment, within one owner; both must hold."""
     own_lead: float = 0.6
+    """Jaccard of the leads, within one owner, where there are leads."""
+    own_lead_title: float = 0.3
+    """Jaccard of the titles that is enough within one owner when the leads are as good as equal."""
     event_title: float = 0.3
     event_contained: float = 0.5
     event_lead: float = 0.3
+    wire: float = 0.2
+    """Owners whose `Relation.wire` is above this share a wire."""
 
 
 LIMITS: Final = Limits()
 
-WIRE: Final = 0.2
-"""Owners whose `Relation.wire` is above this share a wire."""
-
+_EQUAL_LEAD: Final = 0.8
 _CLAUSE_CHARS: Final = 7
 """A clause shorter than this is a name or a rubric, which independent reports share."""
+_FIRST_CLAUSE_CHARS: Final = 10
+_MOVED_CHARS: Final = 10
+_WITHIN_CHARS: Final = {Script.KANA: 11, Script.HAN: 14, Script.OTHER: 28}
+"""A whole headline of this length inside another one is that headline with something added."""
 _CLAUSE_HOURS: Final = 30.0
 """After a day the same clause is tomorrow's edition of a column, not a longer form of one text."""
-_EQUAL_CHARS: Final = 8
+_EQUAL_CHARS: Final = {Script.KANA: 8, Script.HAN: 8, Script.OTHER: 20}
 """Titles shorter than this are equal by chance or by rubric."""
 _RUBRIC_HOURS: Final = 12.0
 """Equal titles of one owner at two addresses further apart are a bulletin's next issue."""
-_TEMPLATE_SHARE: Final = 0.55
+_RUBRIC_CHARS: Final = 14
+_FORM_SHARE: Final = 0.5
+_FORM_CHARS: Final = 12
 
 
 def compare(a: Text, b: Text, relation: Relation, limits: Limits = LIMITS) -> Likeness:
@@ -87,20 +101,24 @@ def compare(a: Text, b: Text, relation: Relation, limits: Limits = LIMITS) -> Li
     jaccard = shared / ((len(a.grams) + len(b.grams) - shared) or 1)
     contained = shared / (min(len(a.grams), len(b.grams)) or 1)
     lead = _lead(a, b)
-    if _one_text(a, b, relation, jaccard, contained, lead, limits):
+    if relation.same_owner:
+        alike = _edited(a, b, relation, jaccard, contained, lead, limits)
+    else:
+        alike = _copied(a, b, relation, jaccard, contained, lead, limits)
+    if alike:
         return Likeness.POSSIBLE if _vetoed(a, b, relation) else Likeness.REPRINT
     event = (jaccard >= limits.event_title and contained >= limits.event_contained) or (
         lead is not None and lead >= limits.event_lead and contained >= limits.event_title
     )
     if not event:
         return Likeness.NONE
-    near = contained >= limits.wire_clause or jaccard >= limits.wire_title
+    near = contained >= limits.wire_contained or jaccard >= limits.wire_title
     if near and not _vetoed(a, b, relation):
         return Likeness.POSSIBLE
     return Likeness.NONE if _other_day(a, b) else Likeness.EVENT
 
 
-def _one_text(
+def _edited(
     a: Text,
     b: Text,
     relation: Relation,
@@ -109,24 +127,43 @@ def _one_text(
     lead: float | None,
     limits: Limits,
 ) -> bool:
-    if a.title == b.title and len(a.title) >= _EQUAL_CHARS:
-        return not relation.same_owner or relation.hours <= _RUBRIC_HOURS or lead == 1.0
-    if relation.same_owner:
-        edited = jaccard >= limits.own_title and contained >= limits.own_contained
-        return edited and (lead is None or lead >= limits.own_lead) and not _template(a, b)
+    """Whether one outlet told one text twice: with another headline, or at another address."""
+    if lead is not None and lead >= _EQUAL_LEAD:
+        return jaccard >= limits.own_lead_title or a.title == b.title
+    if min(len(a.title), len(b.title)) < _EQUAL_CHARS[a.script]:
+        return False
+    if a.title == b.title:
+        return relation.hours <= _RUBRIC_HOURS
+    if lead is not None and lead < limits.own_lead:
+        return False
+    least = limits.own_title_latin if a.script is Script.OTHER else limits.own_title
+    return jaccard >= least and contained >= limits.own_contained and not is_form(a, b)
+
+
+def _copied(
+    a: Text,
+    b: Text,
+    relation: Relation,
+    jaccard: float,
+    contained: float,
+    lead: float | None,
+    limits: Limits,
+) -> bool:
+    """Whether two outlets ran one text."""
+    if a.title == b.title and len(a.title) >= _EQUAL_CHARS[a.script]:
+        return True
     if lead is not None:
         if lead >= limits.lead:
             return True
-        if lead < limits.lead_denies:
-            return False
-    if jaccard >= limits.title:
+        return lead >= limits.lead_denies and jaccard >= limits.title
+    if jaccard >= (limits.title_kana if a.script is Script.KANA else limits.title):
         return True
-    if lead is not None:
+    if relation.hours > _CLAUSE_HOURS:
         return False
-    if _clause_of(a, b) and relation.hours <= _CLAUSE_HOURS:
+    if _shortened(a, b) or (jaccard >= limits.moved_title and _reordered(a, b)):
         return True
-    return relation.wire >= WIRE and (
-        jaccard >= limits.wire_title or (contained >= limits.wire_clause)
+    return relation.wire >= limits.wire and (
+        jaccard >= limits.wire_title or contained >= limits.wire_contained or _same_opening(a, b)
     )
 
 
@@ -137,13 +174,31 @@ def _lead(a: Text, b: Text) -> float | None:
     return shared / (len(a.lead) + len(b.lead) - shared)
 
 
-def _clause_of(a: Text, b: Text) -> bool:
-    """Whether one headline is the other cut at a clause, or both begin with the same clause."""
+def _shortened(a: Text, b: Text) -> bool:
+    """Whether one headline is the other cut at a clause's end, or with something put around it."""
     short, long = (a, b) if len(a.title) <= len(b.title) else (b, a)
-    if len(short.title) >= _CLAUSE_CHARS and long.title.startswith(short.title):
-        return short.cut_off or _ends_clause(long, len(short.title))
-    first = a.clauses[0]
-    return len(first) >= _CLAUSE_CHARS + 3 and first == b.clauses[0]
+    if len(short.title) >= _WITHIN_CHARS[short.script] and short.title in long.title:
+        return True
+    if len(short.title) < _CLAUSE_CHARS or not long.title.startswith(short.title):
+        return False
+    return short.cut_off or _ends_clause(long, len(short.title))
+
+
+def _same_opening(a: Text, b: Text) -> bool:
+    """Whether both begin with the same clause: between clients of one agency, that agency's.
+
+    Between others it is the event's name, which every headline of the day begins with.
+    """
+    return len(a.clauses[0]) >= _FIRST_CLAUSE_CHARS and a.clauses[0] == b.clauses[0]
+
+
+def _reordered(a: Text, b: Text) -> bool:
+    """Whether a long clause stands word for word in both, at another place."""
+    place = {clause: n for n, clause in enumerate(a.clauses)}
+    return any(
+        len(clause) >= _MOVED_CHARS and place.get(clause, n) != n
+        for n, clause in enumerate(b.clauses)
+    )
 
 
 def _ends_clause(text: Text, length: int) -> bool:
@@ -168,8 +223,12 @@ def _other_day(a: Text, b: Text) -> bool:
     return bool(a.dates and b.dates) and not (a.dates <= b.dates or b.dates <= a.dates)
 
 
-def _template(a: Text, b: Text) -> bool:
-    """Whether the titles are one form filled in twice: one stretch replaced, the rest equal."""
+def is_form(a: Text, b: Text) -> bool:
+    """Whether the titles are one form filled in twice: one stretch replaced, the rest equal.
+
+    Bulletins are: another place, another guest. A long title without numbers is no form; there the
+    desk put one word for another.
+    """
     x, y = a.title, b.title
     most = min(len(x), len(y))
     head = 0
@@ -178,5 +237,23 @@ def _template(a: Text, b: Text) -> bool:
     tail = 0
     while tail < most - head and x[-1 - tail] == y[-1 - tail]:
         tail += 1
-    replaced = head + tail < len(x) and head + tail < len(y)
-    return replaced and head + tail >= _TEMPLATE_SHARE * max(len(x), len(y))
+    x, y = x[head : len(x) - tail], y[head : len(y) - tail]
+    if not x or not y or head + tail < _FORM_SHARE * (head + tail + max(len(x), len(y))):
+        return False
+    if a.script is Script.OTHER:
+        return not {x[i : i + 3] for i in range(len(x) - 2)} & {
+            y[i : i + 3] for i in range(len(y) - 2)
+        }
+    short = head + tail <= _FORM_CHARS or bool(a.numbers & b.numbers)
+    return short and not set(x) & set(y)
+
+
+def denies(a: Text, b: Text, relation: Relation) -> bool:
+    """Whether the two cannot be one text, however they came to be compared."""
+    if relation.same_url:
+        return _other_day(a, b)
+    if _vetoed(a, b, relation):
+        return True
+    if not relation.same_owner:
+        return min(len(a.title), len(b.title)) < _RUBRIC_CHARS and relation.hours > _CLAUSE_HOURS
+    return is_form(a, b) or (a.title == b.title and relation.hours > _RUBRIC_HOURS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_PRIOR: Final = (0.25, 4.75)
+_PRIOR: Final = (0.5, 9.5)
 _MOST: Final = 64.0
 """Sightings of a pair that are remembered in full; then both counts are halved, so that a wire that
 was given up is forgotten."""

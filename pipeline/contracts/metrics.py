@@ -77,6 +77,11 @@ FEEDS: Final[tuple[Metric, ...]] = (
     ),
     Metric("straitwatch_feeds_feeds", Kind.GAUGE, "Feeds by state.", ("state",)),
     Metric(
+        "straitwatch_feeds_pending_articles",
+        Kind.GAUGE,
+        "Articles in the journal that Kafka has not acknowledged.",
+    ),
+    Metric(
         "straitwatch_feeds_parser_kills",
         Kind.COUNTER,
         "Parser processes ended for breaking a limit.",

@@ -1,0 +1,147 @@
+"""Which entries of a document become articles. Pure: parsed and known in, what is new out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from connectors.feeds.feed_list import Feed, registrable_domain
+from connectors.feeds.parse.model import ParsedEntry, ParsedFeed
+from connectors.feeds.state.records import Seen
+from pipeline.contracts.records import Article
+
+REFRESH_SEEN: Final = 86_400.0
+"""Seconds: how old the note that an entry is still in its feed may grow. Bounds the writing."""
+OVER_LIMIT: Final = "over_limit"
+"""The reason of entries beyond the most that are read from one document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What one document gave. ``fetched`` is articles + duplicates + rejects."""
+
+    articles: tuple[Article, ...]
+    """New ones (revision 0) and edits, in the document's order."""
+    seen: tuple[Seen, ...]
+    """What to remember: those articles, and entries that are still there after a day."""
+    duplicates: int
+    rejects: tuple[tuple[str, int], ...]
+    """Reason -> entries."""
+
+    @property
+    def new(self) -> int:
+        """Articles that are no edits."""
+        return sum(a.revision == 0 for a in self.articles)
+
+    @property
+    def updated(self) -> int:
+        """Edits."""
+        return len(self.articles) - self.new
+
+    @property
+    def rejected(self) -> int:
+        """Entries that became nothing."""
+        return sum(n for _, n in self.rejects)
+
+    @property
+    def fetched(self) -> int:
+        """Every entry of the document."""
+        return len(self.articles) + self.duplicates + self.rejected
+
+
+def accept(feed: Feed, parsed: ParsedFeed, known: Mapping[str, Seen], now: datetime) -> Accepted:
+    """Sort the entries of ``parsed`` into new, edited, known and rejected.
+
+    Args:
+        feed: whose document it is.
+        parsed: the document; `ParsedFeed.ok`.
+        known: article id -> what was seen of this feed before.
+        now: becomes ``seen_at``.
+    """
+    articles: list[Article] = []
+    seen: list[Seen] = []
+    duplicates = 0
+    rejects: Counter[str] = Counter()
+    if parsed.unread:
+        rejects[OVER_LIMIT] = parsed.unread
+    stamp = now.timestamp()
+    restless = _dates_are_restless(parsed.articles, known)
+    for entry in parsed.entries:
+        if not isinstance(entry, ParsedEntry):
+            rejects[entry.reason] += 1
+            continue
+        before = known.get(entry.id)
+        digest = _digest(entry)
+        if before is not None and (
+            _same(before.digest, digest) or (restless and _same_text(before.digest, digest))
+        ):
+            duplicates += 1
+            if stamp - before.last_seen_at > REFRESH_SEEN:
+                seen.append(Seen(entry.id, before.digest, before.revision, stamp))
+            continue
+        revision = 0 if before is None else before.revision + 1
+        articles.append(_article(feed, parsed, entry, revision, now))
+        seen.append(Seen(entry.id, digest, revision, stamp))
+    return Accepted(tuple(articles), tuple(seen), duplicates, tuple(sorted(rejects.items())))
+
+
+def _article(
+    feed: Feed, parsed: ParsedFeed, entry: ParsedEntry, revision: int, now: datetime
+) -> Article:
+    publisher = feed.publisher or registrable_domain(entry.link or feed.url) or feed.feed_id
+    published = entry.published_at
+    return Article(
+        article_id=entry.id,
+        feed_id=feed.feed_id,
+        group=feed.group,
+        publisher=publisher,
+        owner=feed.owner or publisher,
+        title=entry.title,
+        summary=entry.summary,
+        link=entry.link,
+        authors=entry.authors,
+        guid=entry.guid,
+        published_at=None if published is None else published.astimezone(UTC),
+        seen_at=now,
+        revision=revision,
+        lang_hint=feed.language or parsed.hints.language,
+        weight=feed.weight,
+    )
+
+
+_TEXT_DIGITS: Final = 24
+
+
+def _digest(entry: ParsedEntry) -> str:
+    """32 hexadecimal digits: the text's first, the stated date's last."""
+    text = "\x1f".join((entry.title, entry.summary, entry.link or ""))
+    date = "" if entry.published_at is None else entry.published_at.astimezone(UTC).isoformat()
+    return (
+        hashlib.blake2b(
+            text.encode("utf-8", "surrogatepass"), digest_size=_TEXT_DIGITS // 2
+        ).hexdigest()
+        + hashlib.blake2b(date.encode(), digest_size=4).hexdigest()
+    )
+
+
+def _same(a: str, b: str) -> bool:
+    return a == b
+
+
+def _same_text(a: str, b: str) -> bool:
+    return a[:_TEXT_DIGITS] == b[:_TEXT_DIGITS]
+
+
+def _dates_are_restless(entries: Sequence[ParsedEntry], known: Mapping[str, Seen]) -> bool:
+    """Whether this document dates everything anew, as feeds do that state the time of the request.
+
+    Three known entries or more, and most of them with the same text under another date: those are
+    no edits, and would else come as a revision of every entry at every poll.
+    """
+    pairs = [(known[e.id].digest, _digest(e)) for e in entries if e.id in known]
+    moved = sum(a != b and _same_text(a, b) for a, b in pairs)
+    return len(pairs) >= 3 and 2 * moved > len(pairs)

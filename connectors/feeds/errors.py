@@ -1,0 +1,34 @@
+"""Errors of the feed connector.
+
+FeedsError
+├── AddressError     a URL that we never fetch: no http(s) URL, or hidden tricks in it
+├── BlockedError          an address inside, or a port that no feed lives on
+├── FeedListError    faults of a feed list, one line each
+└── LeaseLostError        another connector polls this feed now
+"""
+
+from __future__ import annotations
+
+
+class FeedsError(Exception):
+    """The root of this package's errors."""
+
+
+class AddressError(FeedsError):
+    """A URL that is none, or that we never fetch. The text never repeats its user info."""
+
+
+class BlockedError(FeedsError):
+    """The guard said no: the text says why, in words for the operator."""
+
+
+class FeedListError(FeedsError):
+    """A feed list with faults; ``faults`` has one ``file:line: message`` for each."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+class LeaseLostError(FeedsError):
+    """The feed's lease ran out and another connector has it: what we read of it is dropped."""

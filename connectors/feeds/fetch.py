@@ -1,0 +1,365 @@
+"""One fetch of one address: bytes and how it ended. Never raises for what a server does.
+
+On httpcore, with the guard below it (`network`). Every hop has a connection of its own, never used
+again: a feed is asked every few minutes, longer than servers keep a connection, and what one feed
+left in a buffer can reach no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+import certifi
+import httpcore
+
+from connectors.feeds import http_headers
+from connectors.feeds.address import Address, parse_address
+from connectors.feeds.decompress import (
+    ACCEPT_ENCODING,
+    BadCodingError,
+    TooLargeError,
+    decoder_for,
+)
+from connectors.feeds.errors import AddressError, BlockedError
+from connectors.feeds.guard import Guard
+from connectors.feeds.network import GuardedBackend, Wire, WireLimitError
+from pipeline.contracts.clock import Clock, SystemClock
+
+MIB: Final = 1024 * 1024
+ACCEPT: Final = (
+    "application/atom+xml, application/rss+xml, application/feed+json, application/rdf+xml, "
+    "application/xml;q=0.9, text/xml;q=0.9, application/json;q=0.8, */*;q=0.5"
+)
+_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
+_PERMANENT: Final = frozenset((301, 308))
+_SURPLUS_WAIT: Final = 0.1  # seconds; a server that said "close" has closed by then
+
+
+Room = Callable[[], Awaitable[object]]
+
+
+class Outcome(StrEnum):
+    """How a fetch ended. A metric label."""
+
+    OK = "ok"
+    NOT_MODIFIED = "not_modified"
+    GONE = "gone"
+    REFUSED = "refused"
+    """By our guard, before a connection."""
+    TOO_LARGE = "too_large"
+    TIMEOUT = "timeout"
+    HTTP_ERROR = "http_error"
+    NETWORK_ERROR = "network_error"
+    BAD_FEED = "bad_feed"
+    """Fetched, but no feed: decided after parsing."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether the feed gave a usable answer."""
+        return self in (Outcome.OK, Outcome.NOT_MODIFIED)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """What one fetch may cost. Seconds and bytes."""
+
+    total: float = 30.0
+    connect: float = 10.0
+    headers: float = 20.0
+    """From the request to the end of the answer's head, each hop."""
+    max_bytes: int = 8 * MIB
+    """Of the body, on the wire and after decompression: the largest real feeds have 5 MiB."""
+    redirects: int = 10
+    large: int = 256 * 1024
+    """Bytes from which a body is large: it goes on when there is room for it in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What a server gave to be asked with the next time."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchResult:
+    """How one fetch ended, and what came of it."""
+
+    outcome: Outcome
+    final_url: str
+    """Without user info."""
+    reason: str = ""
+    """In words, for a person; never a text of the server's."""
+    status: int | None = None
+    body: bytes = b""
+    """Decompressed; empty unless `Outcome.OK`."""
+    wire_bytes: int = 0
+    content_type: str | None = None
+    validators: Validators = Validators()
+    retry_after_s: int | None = None
+    max_age_s: int | None = None
+    moved_to: str | None = None
+    """Where the address has moved for good, when every hop before it said so (301, 308)."""
+    hub: str | None = None
+    """WebSub's hub and topic from Link headers."""
+    hub_topic: str | None = None
+    seconds: float = 0.0
+
+
+class Fetcher:
+    """Fetches addresses through a guard."""
+
+    def __init__(
+        self,
+        guard: Guard,
+        user_agent: str,
+        limits: FetchLimits = FetchLimits(),
+        clock: Clock | None = None,
+    ) -> None:
+        self._guard = guard
+        self._user_agent = user_agent.encode("ascii", "replace")
+        self._limits = limits
+        self._clock = clock or SystemClock()
+        self._tls: ssl.SSLContext | None = None
+
+    async def fetch(
+        self,
+        url: str,
+        validators: Validators = Validators(),
+        accept: str = ACCEPT,
+        before_large: Room | None = None,
+    ) -> FetchResult:
+        """Get ``url`` once, redirects included, within the limits.
+
+        ``before_large`` is awaited once when the body grows large; it counts against the deadline.
+        """
+        started = self._clock.monotonic()
+        try:
+            address = parse_address(url)
+        except AddressError as e:
+            return FetchResult(Outcome.REFUSED, "", str(e))
+        get = _Get(self, address, validators, accept, before_large)
+        try:
+            async with asyncio.timeout(self._limits.total):
+                result = await get.run()
+        except (BlockedError, AddressError) as e:
+            result = get.ended(Outcome.REFUSED, str(e))
+        except (TimeoutError, httpcore.TimeoutException):
+            result = get.ended(Outcome.TIMEOUT, "no complete answer in time")
+        except (WireLimitError, TooLargeError):
+            result = get.ended(Outcome.TOO_LARGE, f"more than {self._limits.max_bytes} bytes")
+        except BadCodingError as e:
+            result = get.ended(Outcome.HTTP_ERROR, str(e))
+        except httpcore.NetworkError as e:
+            result = get.ended(Outcome.NETWORK_ERROR, _network_reason(e))
+        except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, UnicodeError):
+            result = get.ended(Outcome.HTTP_ERROR, "an answer that is no proper HTTP")
+        return replace(result, seconds=self._clock.monotonic() - started)
+
+    @property
+    def tls(self) -> ssl.SSLContext:
+        """The system's trusted authorities and certifi's; made at the first need (20 ms)."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+            self._tls.load_verify_locations(certifi.where())
+        return self._tls
+
+
+class _Get:
+    """The state of one fetch: where it is, and what has come in."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        address: Address,
+        validators: Validators,
+        accept: str,
+        before_large: Room | None,
+    ) -> None:
+        self._fetcher = fetcher
+        self._limits = fetcher._limits
+        self._address = address
+        self._validators = validators
+        self._accept = accept
+        self._before_large = before_large
+        # Heads are on the wire as well: a hundred kilobytes for each hop.
+        self._wire = Wire(self._limits.max_bytes + 2 * MIB)
+        self._status: int | None = None
+        self._retry_after: int | None = None
+
+    def ended(self, outcome: Outcome, reason: str) -> FetchResult:
+        return FetchResult(
+            outcome,
+            self._address.url,
+            reason,
+            self._status,
+            wire_bytes=self._wire.received,
+            retry_after_s=self._retry_after,
+        )
+
+    async def run(self) -> FetchResult:
+        """Follow redirects by hand: the guard is asked on every hop."""
+        permanent = True
+        moved_to: str | None = None
+        for _ in range(self._limits.redirects + 1):
+            connection = self._connection()
+            try:
+                response = await self._request(connection)
+                self._status = response.status
+                if response.status not in _REDIRECTS:
+                    return await self._answer(response, moved_to)
+                location = http_headers.get(response.headers, b"location")
+            finally:
+                await connection.aclose()
+            if not location:
+                return self.ended(Outcome.HTTP_ERROR, "a redirect that leads nowhere")
+            self._address = self._address.join(_as_text(location))
+            permanent = permanent and response.status in _PERMANENT
+            moved_to = self._address.url if permanent else moved_to
+        return self.ended(
+            Outcome.HTTP_ERROR, f"more than {self._limits.redirects} redirects one after the other"
+        )
+
+    def _connection(self) -> httpcore.AsyncHTTPConnection:
+        self._wire.start_answer()
+        address = self._address
+        return httpcore.AsyncHTTPConnection(
+            httpcore.Origin(address.scheme.encode(), address.host.encode(), address.port),
+            ssl_context=self._fetcher.tls if address.scheme == "https" else None,
+            http2=address.scheme == "https",
+            network_backend=GuardedBackend(self._fetcher._guard, self._wire),
+        )
+
+    async def _request(self, connection: httpcore.AsyncHTTPConnection) -> httpcore.Response:
+        address, limits = self._address, self._limits
+        headers: list[tuple[bytes, bytes]] = [
+            (b"Host", address.netloc.encode("ascii")),
+            (b"User-Agent", self._fetcher._user_agent),
+            (b"Accept", self._accept.encode("ascii")),
+            (b"Accept-Encoding", ACCEPT_ENCODING.encode("ascii")),
+        ]
+        if self._validators.etag:
+            headers.append((b"If-None-Match", self._validators.etag.encode("latin-1")))
+        if self._validators.last_modified:
+            headers.append((b"If-Modified-Since", self._validators.last_modified.encode("latin-1")))
+        if address.authorization:
+            headers.append((b"Authorization", address.authorization.encode("ascii")))
+        request = httpcore.Request(
+            b"GET",
+            httpcore.URL(
+                scheme=address.scheme.encode(),
+                host=address.host.encode(),
+                port=address.port,
+                target=address.target.encode("ascii"),
+            ),
+            headers=headers,
+            extensions={
+                "timeout": {
+                    "connect": limits.connect,
+                    "read": limits.headers,
+                    "write": limits.connect,
+                    "pool": limits.connect,
+                }
+            },
+        )
+        # A head that trickles in is not stopped by a time for each read.
+        async with asyncio.timeout(limits.connect + limits.headers):
+            return await connection.handle_async_request(request)
+
+    async def _answer(self, response: httpcore.Response, moved_to: str | None) -> FetchResult:
+        status, headers = response.status, response.headers
+        now = self._fetcher._clock.now()
+        self._retry_after = http_headers.retry_after(http_headers.get(headers, b"retry-after"), now)
+        if status == 304:
+            return self._usable(Outcome.NOT_MODIFIED, response, b"", moved_to)
+        if status == 410:
+            return self.ended(Outcome.GONE, "the publisher says that it is gone for good (410)")
+        if status not in (200, 203):
+            return self.ended(Outcome.HTTP_ERROR, f"status {status}")
+        body = await self._body(response)
+        if body is None:
+            return self.ended(Outcome.HTTP_ERROR, "the body does not fit its Content-Length")
+        return self._usable(Outcome.OK, response, body, moved_to)
+
+    async def _body(self, response: httpcore.Response) -> bytes | None:
+        """The plain body; None when the framing lies about it."""
+        headers, limit = response.headers, self._limits.max_bytes
+        declared = http_headers.get(headers, b"content-length")
+        length = int(declared) if declared and declared.isdigit() and len(declared) < 19 else None
+        if length is not None and length > limit:
+            raise TooLargeError
+        coding = ",".join(http_headers.get_all(headers, b"content-encoding"))
+        decoder = decoder_for(coding, limit)
+        out: list[bytes] = []
+        on_wire = plain = 0
+        async for piece in response.aiter_stream():
+            on_wire += len(piece)
+            if on_wire > limit:
+                raise TooLargeError
+            out.append(decoder.feed(piece))
+            plain += len(out[-1])
+            if plain > self._limits.large and self._before_large is not None:
+                await self._before_large()
+                self._before_large = None
+        out.append(decoder.finish())
+        chunked = http_headers.get(headers, b"transfer-encoding") is not None
+        if length is not None and not chunked and await self._has_surplus(response, length):
+            return None
+        return b"".join(out)
+
+    async def _has_surplus(self, response: httpcore.Response, length: int) -> bool:
+        """Whether an HTTP/1 server that closes sent more than it declared: the document is cut."""
+        if response.extensions.get("http_version") == b"HTTP/2":
+            return False
+        if (http_headers.get(response.headers, b"connection") or "").lower() == "close":
+            await self._wire.read_more(_SURPLUS_WAIT)
+        surplus = self._wire.after_body(length)
+        # A whole second answer is no part of this one: it is dropped with the connection.
+        return bool(surplus) and not surplus.startswith(b"HTTP/")
+
+    def _usable(
+        self, outcome: Outcome, response: httpcore.Response, body: bytes, moved_to: str | None
+    ) -> FetchResult:
+        headers = response.headers
+        links = http_headers.link_targets(http_headers.get_all(headers, b"link"))
+        return FetchResult(
+            outcome,
+            self._address.url,
+            "",
+            response.status,
+            body,
+            self._wire.received,
+            http_headers.get(headers, b"content-type"),
+            Validators(
+                http_headers.validator(http_headers.get(headers, b"etag")),
+                http_headers.validator(http_headers.get(headers, b"last-modified")),
+            ),
+            self._retry_after,
+            http_headers.max_age(http_headers.get(headers, b"cache-control")),
+            moved_to,
+            links.get("hub"),
+            links.get("self"),
+        )
+
+
+def _as_text(location: str) -> str:
+    """A Location as sent: many servers send UTF-8 where the standard has ASCII."""
+    try:
+        return location.encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return location
+
+
+def _network_reason(error: Exception) -> str:
+    text = str(error)
+    if "certificate" in text.lower() or "ssl" in text.lower():
+        return "no trusted TLS connection"
+    if "no address" in text:
+        return "the host name has no address"
+    return "the connection failed or broke off"

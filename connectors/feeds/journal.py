@@ -1,0 +1,219 @@
+"""`Journal`: a finished poll becomes lasting, in three steps that survive a kill at any moment.
+
+1. A transaction writes the encoded articles down, with all that completing the poll will change.
+2. They go to Kafka; every one is acknowledged, or sent again.
+3. A transaction writes the seen-state, the validators and the totals, and takes the articles out.
+
+After a kill between 1 and 3 the next start sends the same bytes again and completes: Kafka may hold
+an article twice, byte for byte, which the pipeline recognises; nothing is lost and nothing counted
+twice. Many polls share a transaction and a round trip: each waits for its own end only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final, Generic, TypeVar
+
+import sqlalchemy as sa
+
+from connectors.bus.base import Publisher
+from connectors.bus.errors import BusError, DeliveryFailed
+from connectors.feeds.errors import LeaseLostError
+from connectors.feeds.state.records import FinishedPoll, Outgoing
+from connectors.feeds.state.store import ACCEPTED, REJECTED, FeedStore
+from pipeline.contracts.clock import Clock, SystemClock
+from pipeline.contracts.topics import ARTICLES
+
+_LOG: Final = logging.getLogger(__name__)
+UNDELIVERABLE: Final = "undeliverable"
+"""The reason of an article that Kafka never takes: too large for the topic as it is set."""
+_FIRST_PAUSE: Final = 0.5
+_LONGEST_PAUSE: Final = 15.0  # seconds: Kafka that is back is used within that time
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Batcher(Generic[T, U]):
+    """Collects what many coroutines want done and does it together, in a thread.
+
+    While one batch is worked on the next one gathers, so the load itself sets the size.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[T]], Sequence[U]],
+        executor: ThreadPoolExecutor,
+        most: int = 500,
+    ) -> None:
+        self._work = work
+        self._executor = executor
+        self._most = most
+        self._waiting: list[tuple[T, asyncio.Future[U]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: T) -> U:
+        """The result for ``item``; an error of a batch is the error of each of its items."""
+        future: asyncio.Future[U] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        return await future
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                items = [item for item, _ in batch]
+                try:
+                    results = await loop.run_in_executor(self._executor, self._work, items)
+                except Exception as e:  # noqa: BLE001 - handed on to those who asked
+                    for _, future in batch:
+                        if not future.done():
+                            future.set_exception(e)
+                else:
+                    for (_, future), result in zip(batch, results, strict=True):
+                        if not future.done():
+                            future.set_result(result)
+        finally:
+            self._task = None
+
+
+class Journal:
+    """Writes finished polls: store and publisher behind one call."""
+
+    def __init__(
+        self,
+        store: FeedStore,
+        publisher: Publisher,
+        database: ThreadPoolExecutor,
+        clock: Clock | None = None,
+        on_failure: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """On ``store`` and ``publisher``; ``database`` is the one thread that statements run in.
+
+        ``on_failure`` is told how many deliveries failed and are sent again.
+        """
+        self._store = store
+        self._publisher = publisher
+        self._clock = clock or SystemClock()
+        self._on_failure = on_failure
+        self._bus_thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
+        self._write = Batcher(self._journal_all, database)
+        self._complete = Batcher(self._complete_all, database)
+        self._send = Batcher(self._send_all, self._bus_thread, most=50)
+        self.kafka_away = asyncio.Event()
+        """Set while deliveries fail."""
+
+    async def commit(self, poll: FinishedPoll) -> FinishedPoll:
+        """Make ``poll`` lasting; returns once it is, with what became of it.
+
+        Waits as long as Kafka or the disk need to come back: that is what holds the poller.
+
+        Raises:
+            LeaseLostError: the feed is another connector's by now; nothing was written or sent.
+        """
+        if poll.messages and not await self._insist(lambda: self._write(poll)):
+            raise LeaseLostError(poll.effect.feed_id)
+        return await self.finish(poll)
+
+    async def recover(self) -> int:
+        """Complete what a crash left in the journal; how many articles were sent again."""
+        again = 0
+        while polls := await asyncio.get_running_loop().run_in_executor(None, self._store.pending):
+            for poll in polls:
+                again += len(poll.messages)
+            await asyncio.gather(*(self.finish(p) for p in polls))
+        return again
+
+    async def finish(self, poll: FinishedPoll) -> FinishedPoll:
+        """Steps 2 and 3 of a poll that is in the journal, or has no articles."""
+        refused = await self._publish(poll.messages) if poll.messages else 0
+        if refused:
+            counts = dict(poll.effect.counts)
+            counts[ACCEPTED] = counts.get(ACCEPTED, 0) - refused
+            counts[REJECTED + UNDELIVERABLE] = refused
+            poll = replace(poll, effect=replace(poll.effect, counts=tuple(counts.items())))
+        await self._insist(lambda: self._complete(poll))
+        return poll
+
+    def close(self) -> None:
+        """End the sending thread; the publisher is its owner's."""
+        self._bus_thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _publish(self, messages: Sequence[Outgoing]) -> int:
+        """Send until every message is acknowledged; how many Kafka refuses for good."""
+        left = list(messages)
+        refused = 0
+        pause = _FIRST_PAUSE
+        while left:
+            outcomes = await self._send(left)
+            failed = []
+            for message, error in zip(left, outcomes, strict=True):
+                if error is None:
+                    continue
+                if isinstance(error, DeliveryFailed) and not error.retriable:
+                    refused += 1
+                    _LOG.error("Kafka refuses an article for good: %s", error)
+                    continue
+                failed.append(message)
+            if not failed:
+                self.kafka_away.clear()
+                break
+            self._on_failure(len(failed))
+            if not self.kafka_away.is_set():
+                self.kafka_away.set()
+                _LOG.warning("Kafka does not take articles; they wait in the journal")
+            left = failed
+            await self._clock.asleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return refused
+
+    async def _insist(self, step: Callable[[], object]) -> object:
+        """Do ``step`` until the database takes it: a full disk or a lost connection mend."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await step()  # type: ignore[misc]
+            except sa.exc.OperationalError as e:
+                _LOG.warning("the state cannot be written: %s; trying again", _first_line(e))
+                await self._clock.asleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _journal_all(self, polls: Sequence[FinishedPoll]) -> Sequence[bool]:
+        taken = self._store.journal(polls)
+        return [p.poll_id in taken for p in polls]
+
+    def _complete_all(self, polls: Sequence[FinishedPoll]) -> Sequence[None]:
+        self._store.complete(polls)
+        return [None] * len(polls)
+
+    def _send_all(
+        self, batches: Sequence[Sequence[Outgoing]]
+    ) -> Sequence[Sequence[BaseException | None]]:
+        """For each message of each batch: None, or why it was not acknowledged."""
+        flat = [m for batch in batches for m in batch]
+        deliveries = []
+        error: BaseException | None = None
+        for message in flat:
+            try:
+                deliveries.append(self._publisher.send(ARTICLES, message.key, message.value))
+            except BusError as e:
+                error = e
+                break
+        outcomes: list[BaseException | None] = [d.exception() for d in deliveries]
+        outcomes += [error] * (len(flat) - len(outcomes))
+        out, start = [], 0
+        for batch in batches:
+            out.append(outcomes[start : start + len(batch)])
+            start += len(batch)
+        return out
+
+
+def _first_line(error: Exception) -> str:
+    return (str(getattr(error, "orig", error)).splitlines() or [""])[0]

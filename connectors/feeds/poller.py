@@ -1,0 +1,407 @@
+"""`Poller`: asks every feed that is due, each in a task of its own, and hands on what came.
+
+A slow, huge or malicious feed costs a place in the slow lane and nothing else; a feed that breaks
+our own code costs its poll. Who is due stands in the database, so a hundred thousand feeds cost no
+memory here, and several connectors share them by leases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+from connectors.feeds import health, schedule
+from connectors.feeds.accept import Accepted, accept
+from connectors.feeds.errors import LeaseLostError
+from connectors.feeds.feed_list import Feed, FeedList
+from connectors.feeds.fetch import Fetcher, FetchResult, Outcome, Validators
+from connectors.feeds.hosts import Hosts
+from connectors.feeds.journal import Batcher, Journal
+from connectors.feeds.lanes import Lanes
+from connectors.feeds.moves import moved
+from connectors.feeds.parse.model import ParsedFeed
+from connectors.feeds.schedule import Pace
+from connectors.feeds.state.records import Effect, FeedRow, FinishedPoll, Outgoing, Seen
+from connectors.feeds.state.store import (
+    ACCEPTED,
+    DUPLICATES,
+    FETCHED,
+    LEASE_SECONDS,
+    REJECTED,
+    FeedStore,
+)
+from pipeline.contracts.clock import Clock, SystemClock
+from pipeline.contracts.codec import encode
+
+_LOG: Final = logging.getLogger(__name__)
+BUCKET_SECONDS: Final = 300
+"""Of a FeedStatus."""
+_TICK: Final = 0.25  # seconds between two looks at who is due
+_KEEP_SEEN: Final = 60 * 86_400.0
+"""Seconds after which an entry that left its feed is forgotten: as long as Kafka keeps articles."""
+
+
+class Parser(Protocol):
+    """What turns bytes into entries: `parse_workers.ParsePool`."""
+
+    async def parse(
+        self,
+        data: bytes,
+        content_type: str | None = None,
+        url: str | None = None,
+        feed_id: str = "",
+    ) -> ParsedFeed:
+        """The document in ``data``."""
+        ...
+
+
+class Observer(Protocol):
+    """Who is told of every poll: metrics."""
+
+    def polled(self, feed: Feed, result: FetchResult, accepted: Accepted | None) -> None:
+        """A poll is over and lasting."""
+        ...
+
+    def document_rejected(self, reason: str) -> None:
+        """A document was no feed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PollerSettings:
+    """How the poller works."""
+
+    pace: Pace = field(default_factory=Pace)
+    places: int = 256
+    """Polls at a time, slow ones aside."""
+    slow_places: int = 256
+    """Fetches that last, at a time."""
+    large_bodies: int = 12
+    """Bodies of more than `FetchLimits.large` in memory at a time, from the fetch to Kafka."""
+    spread: float = 60.0
+    """Seconds over which feeds that are new fall due."""
+
+
+class Poller:
+    """Polls what is due until it is told to stop."""
+
+    def __init__(
+        self,
+        store: FeedStore,
+        journal: Journal,
+        fetcher: Fetcher,
+        parser: Parser,
+        hosts: Hosts,
+        database: ThreadPoolExecutor,
+        observer: Observer,
+        settings: PollerSettings = PollerSettings(),
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._fetcher = fetcher
+        self._parser = parser
+        self._hosts = hosts
+        self._database = database
+        self._observer = observer
+        self._settings = settings
+        self._clock = clock or SystemClock()
+        self._rng = rng or random.Random()  # noqa: S311 - jitter
+        self._feeds: dict[str, Feed] = {}
+        self._active: dict[str, asyncio.Task[None]] = {}
+        self._lanes = Lanes(settings.places, settings.slow_places)
+        self._seen = Batcher(self._seen_all, database)
+        self._large = asyncio.Semaphore(settings.large_bodies)
+        self._wake = asyncio.Event()
+        self._nudged: set[str] = set()
+
+    async def use(self, feeds: FeedList) -> None:
+        """Poll ``feeds`` from now on."""
+        self._feeds = {f.feed_id: f for f in feeds if f.enabled}
+        spread = min(self._settings.spread, self._settings.pace.shortest / 2)
+        await self._in_database(self._store.sync_list, feeds, self._now(), spread)
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Poll until ``stop``; polls under way are given up then, and lose nothing."""
+        beat_at = 0.0
+        prune_at = self._now() + 3600
+        try:
+            while not stop.is_set():
+                now = self._now()
+                if now >= beat_at:
+                    beat_at = now + LEASE_SECONDS / 4
+                    await self._in_database(self._beat, now)
+                if now >= prune_at:
+                    prune_at = now + 86_400
+                    await self._in_database(self._store.prune, now - _KEEP_SEEN)
+                await self._start_due(now)
+                await self._pause(stop)
+        finally:
+            for task in self._active.values():
+                task.cancel()
+            await asyncio.gather(*self._active.values(), return_exceptions=True)
+
+    @property
+    def active(self) -> int:
+        """Polls under way."""
+        return len(self._active)
+
+    async def poll(self, row: FeedRow, feed: Feed) -> None:
+        """Ask one feed and make lasting what came of it.
+
+        Raises:
+            LeaseLostError: another connector has the feed by now.
+        """
+        async with AsyncExitStack() as held:
+            await self._poll(row, feed, held)
+
+    async def _poll(self, row: FeedRow, feed: Feed, held: AsyncExitStack) -> None:
+        now = self._now()
+        full = schedule.is_full_due(row, now)
+        # The old address is asked again with each unconditional poll: a move can be taken back.
+        url = row.moved_to if row.moved_to and not full and not row.failures else feed.url
+        asked = Validators() if full else Validators(row.etag, row.last_modified)
+        result = await self._fetcher.fetch(
+            url, asked, before_large=lambda: held.enter_async_context(self._large)
+        )
+        parsed, accepted = None, None
+        digest = row.body_digest
+        if result.outcome is Outcome.OK:
+            digest = hashlib.blake2b(result.body, digest_size=16).hexdigest()
+            # The same bytes as last time hold nothing new, whatever the status says.
+            if digest != row.body_digest:
+                parsed = await self._parser.parse(
+                    result.body, result.content_type, result.final_url, feed.feed_id
+                )
+                if not parsed.ok:
+                    self._observer.document_rejected(str(parsed.reason))
+                    result = replace(
+                        result, outcome=Outcome.BAD_FEED, reason=parsed.detail, body=b""
+                    )
+                    digest = None
+        if parsed is not None and parsed.ok:
+            known = await self._seen(feed.feed_id)
+            accepted = accept(feed, parsed, known, self._clock.now())
+        result = replace(result, body=b"")
+        finished = FinishedPoll(
+            uuid.uuid4().hex,
+            self._effect(row, feed, result, parsed, accepted, digest, full),
+            tuple(
+                Outgoing(a.article_id.encode("utf-8", "surrogatepass"), encode(a))
+                for a in (accepted.articles if accepted else ())
+            ),
+        )
+        await self._journal.commit(finished)
+        self._observer.polled(feed, result, accepted)
+
+    def nudge(self, feed_id: str) -> None:
+        """Ask this feed as soon as its host allows: something says that it has news (WebSub)."""
+        self._nudged.add(feed_id)
+        self._wake.set()
+
+    # -- who is due -------------------------------------------------------------------------------
+
+    async def _start_due(self, now: float) -> None:
+        if self._nudged:
+            nudged, self._nudged = self._nudged, set()
+            await self._in_database(self._store.make_due, tuple(nudged), now)
+        free = self._lanes.free
+        if free <= 0:
+            return
+        rows: list[FeedRow] = await self._in_database(self._store.claim, now, free)
+        deferred: dict[str, float] = {}
+        for row in rows:
+            feed = self._feeds.get(row.feed_id)
+            if feed is None or row.feed_id in self._active:
+                deferred[row.feed_id] = now + 60
+                continue
+            wait = self._hosts.wait(row.host, now)
+            if wait > 0:
+                deferred[row.feed_id] = now + wait
+            elif row.slow and not self._lanes.has_slow_place:
+                deferred[row.feed_id] = now + 5
+            else:
+                self._start(row, feed)
+        if deferred:
+            await self._in_database(self._store.defer, deferred)
+
+    def _start(self, row: FeedRow, feed: Feed) -> None:
+        self._hosts.enter(row.host, self._now())
+        task = asyncio.create_task(self._guarded(row, feed), name=f"poll {row.feed_id}")
+        self._active[row.feed_id] = task
+        self._lanes.enter(task, slow=row.slow)
+        task.add_done_callback(lambda t: self._ended(row, t))
+
+    def _ended(self, row: FeedRow, task: asyncio.Task[None]) -> None:
+        self._active.pop(row.feed_id, None)
+        self._lanes.leave(task)
+        self._hosts.leave(row.host)
+        self._wake.set()
+
+    async def _guarded(self, row: FeedRow, feed: Feed) -> None:
+        try:
+            await self.poll(row, feed)
+        except LeaseLostError:
+            _LOG.info("%s is polled by another connector now", row.feed_id)
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # noqa: BLE001
+            # The boundary of one feed: a fault of ours met there must not stop the others.
+            _LOG.exception("a poll of %s broke our own code; it is tried again", row.feed_id)
+            later = self._now() + max(60.0, self._settings.pace.shortest)
+            await self._in_database(self._store.defer, {row.feed_id: later})
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        tick = min(_TICK, self._settings.pace.shortest / 10)
+        try:
+            async with asyncio.timeout(tick):
+                await stop.wait()
+        except TimeoutError:
+            pass
+
+    # -- what a poll changes ----------------------------------------------------------------------
+
+    def _effect(
+        self,
+        row: FeedRow,
+        feed: Feed,
+        result: FetchResult,
+        parsed: ParsedFeed | None,
+        accepted: Accepted | None,
+        digest: str | None,
+        full: bool,
+    ) -> Effect:
+        now = self._now()
+        after = after_poll(row, result, parsed, accepted, digest, full, now)
+        own = self._hosts.is_own(row.host)
+        pace = self._settings.pace
+        if result.outcome.answered:
+            pause = schedule.interval(after, pace, now, own)
+        else:
+            pause = schedule.back_off(result.outcome, result.status, after.failures, pace, own)
+        pause = max(schedule.with_jitter(pause, self._rng), pace.shortest)
+        if result.retry_after_s is not None:
+            pause = max(pause, float(result.retry_after_s))
+        state, why = health.health(after, now)
+        after = replace(
+            after,
+            interval_s=pause,
+            next_poll_at=now + pause,
+            state=state,
+            state_reason=why,
+            state_since=row.state_since if state == row.state and row.state_since else now,
+        )
+        bucket = int(now // BUCKET_SECONDS) * BUCKET_SECONDS
+        return Effect(
+            feed.feed_id,
+            changed(row, after),
+            accepted.seen if accepted else (),
+            _counts(accepted),
+            bucket,
+            feed.group,
+            polled=int((row.last_polled_at or 0) < bucket),
+            answered=int(result.outcome.answered and (row.last_answer_at or 0) < bucket),
+            articles=accepted.new if accepted else 0,
+        )
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+    def _beat(self, now: float) -> None:
+        self._store.beat(now)
+        self._store.renew(tuple(self._active), now)
+
+    def _seen_all(self, feed_ids: Any) -> list[dict[str, Seen]]:
+        found = self._store.seen(feed_ids)
+        return [found[feed_id] for feed_id in feed_ids]
+
+    async def _in_database(self, work: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
+
+
+def after_poll(
+    row: FeedRow,
+    result: FetchResult,
+    parsed: ParsedFeed | None,
+    accepted: Accepted | None,
+    digest: str | None,
+    full: bool,
+    now: float,
+) -> FeedRow:
+    """The feed's row after a poll; schedule and health are not yet in it."""
+    after = replace(
+        row,
+        first_polled_at=row.first_polled_at if row.first_polled_at is not None else now,
+        last_polled_at=now,
+        outcome=str(result.outcome),
+        status=result.status,
+        reason=result.reason[:300],
+        slow=result.seconds > schedule.SLOW_SECONDS,
+    )
+    if not result.outcome.answered:
+        return replace(after, failures=row.failures + 1, body_digest=digest, moved_to=None)
+    after = replace(after, failures=0, last_answer_at=now, **moved(row, result, now))
+    if full:
+        after = replace(after, last_full_at=now)
+    if result.outcome is Outcome.NOT_MODIFIED:
+        return after
+    after = replace(
+        after,
+        etag=result.validators.etag,
+        last_modified=result.validators.last_modified,
+        body_digest=digest,
+        last_full_at=now,  # a whole answer is as good as one that was asked without validators
+    )
+    if parsed is None or accepted is None:
+        return after
+    hints = [parsed.hints.ttl_seconds, parsed.hints.update_seconds, result.max_age_s]
+    wishes = [h for h in hints if h]
+    new = accepted.new
+    return replace(
+        after,
+        last_entries=len(parsed.entries),
+        hint_s=float(max(wishes)) if wishes else None,
+        gap_s=_gap(row, new, now),
+        last_new_at=now if new else row.last_new_at,
+        articles=row.articles + len(accepted.articles),
+        hub=result.hub or parsed.hints.hub,
+        hub_topic=result.hub_topic or parsed.hints.self_link,
+    )
+
+
+def changed(before: FeedRow, after: FeedRow) -> dict[str, Any]:
+    """Column -> new value, of the columns that differ."""
+    return {
+        name: getattr(after, name)
+        for name in FeedRow.__slots__
+        if getattr(before, name) != getattr(after, name)
+    }
+
+
+def _gap(row: FeedRow, new: int, now: float) -> float | None:
+    # The first document is the feed's past, not its rhythm.
+    since = None if row.last_new_at is None else now - row.last_new_at
+    return schedule.learned_gap(row.gap_s, since, new)
+
+
+def _counts(accepted: Accepted | None) -> tuple[tuple[str, int], ...]:
+    if accepted is None:
+        return ()
+    counts = [
+        (FETCHED, accepted.fetched),
+        (ACCEPTED, len(accepted.articles)),
+        (DUPLICATES, accepted.duplicates),
+    ]
+    counts += [(REJECTED + reason, n) for reason, n in accepted.rejects]
+    return tuple((name, n) for name, n in counts if n)

@@ -1,0 +1,256 @@
+"""`run`: the connector as a program, from its settings to a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+from connectors.bus.base import Publisher
+from connectors.bus.errors import BusError, Unavailable
+from connectors.bus.kafka import KafkaPublisher
+from connectors.feeds.errors import FeedListError
+from connectors.feeds.feed_list import FeedList, read_feed_list
+from connectors.feeds.fetch import Fetcher, FetchLimits
+from connectors.feeds.guard import Guard
+from connectors.feeds.hosts import Hosts
+from connectors.feeds.journal import Journal
+from connectors.feeds.metrics import FeedMetrics
+from connectors.feeds.parse_workers import ParsePool
+from connectors.feeds.poller import Poller, PollerSettings
+from connectors.feeds.schedule import Pace
+from connectors.feeds.state.database import open_database
+from connectors.feeds.state.store import FeedStore
+from connectors.feeds.status import StatusReporter
+
+_LOG: Final = logging.getLogger(__name__)
+_LOOK_AT_LIST: Final = 2.0  # seconds between two looks at the feed list's file
+_GAUGES: Final = 5.0  # seconds between two readings of states
+_KAFKA_PAUSE: Final = 1.0
+_WANTED_FILES: Final = 4096  # open files: two for each poll, and room
+
+
+@dataclass(frozen=True, slots=True)
+class FeedsConfig:
+    """All that the connector is told."""
+
+    database_url: str
+    kafka_bootstrap: str
+    feed_list: Path
+    user_agent: str
+    allow_hosts: tuple[str, ...] = ()
+    poll_seconds: float = 120.0
+    metrics_port: int | None = None
+    """None: no metrics."""
+    metrics_address: str = "127.0.0.1"
+    owner: str = "feeds"
+    """This connector's name: one for each that shares a database."""
+    workers: int = field(default_factory=lambda: max(1, min(4, os.cpu_count() or 1)))
+    limits: FetchLimits = field(default_factory=FetchLimits)
+    poller: PollerSettings = field(default_factory=PollerSettings)
+
+
+async def run(config: FeedsConfig, connect: Callable[[], Publisher] | None = None) -> None:
+    """Poll until SIGTERM or SIGINT.
+
+    Raises:
+        FeedListError: the list has faults at the start; later ones are logged and the old list
+        kept. OSError: the port of the metrics is in use.
+    """
+    _raise_file_limit()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    feeds = load_list(config.feed_list)
+    registry = CollectorRegistry()
+    metrics = FeedMetrics(registry)
+    async with AsyncExitStack() as stack:
+        if config.metrics_port is not None:
+            server, _ = start_http_server(
+                config.metrics_port, config.metrics_address, registry=registry
+            )
+            stack.callback(server.server_close)
+            stack.callback(server.shutdown)
+        database = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="database"))
+        engine = await loop.run_in_executor(database, open_database, config.database_url)
+        stack.callback(engine.dispose)
+        store = FeedStore(engine, config.owner)
+        publisher = await _connected(connect or _kafka(config), stop)
+        if publisher is None:
+            return
+        stack.push_async_callback(asyncio.to_thread, _let_go, publisher)
+        parts = _Parts(config, store, publisher, metrics, database, stack)
+        await parts.run(feeds, stop)
+    _LOG.info("stopped")
+
+
+def load_list(path: Path) -> FeedList:
+    """The feed list in the file at ``path``.
+
+    Raises:
+        FeedListError: it has faults, or cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise FeedListError((f"{path}:1: cannot be read: {e}",)) from e
+    return read_feed_list(text, str(path))
+
+
+class _Parts:
+    """The tasks of a running connector."""
+
+    def __init__(
+        self,
+        config: FeedsConfig,
+        store: FeedStore,
+        publisher: Publisher,
+        metrics: FeedMetrics,
+        database: ThreadPoolExecutor,
+        stack: AsyncExitStack,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._metrics = metrics
+        self._database = database
+        self._journal = Journal(store, publisher, database, on_failure=metrics.publish_failed)
+        stack.callback(self._journal.close)
+        pool = ParsePool(config.workers, on_kill=metrics.parser_killed)
+        stack.push_async_callback(pool.close)
+        own = tuple(item.rpartition(":")[0] for item in config.allow_hosts)
+        self._poller = Poller(
+            store,
+            self._journal,
+            Fetcher(Guard(config.allow_hosts), config.user_agent, config.limits),
+            pool,
+            Hosts(own),
+            database,
+            metrics,
+            _with_pace(config),
+        )
+        self._status = StatusReporter(store, publisher, database)
+
+    async def run(self, feeds: FeedList, stop: asyncio.Event) -> None:
+        await self._in_database(self._store.start, time.time())
+        recovering = asyncio.create_task(self._journal.recover())
+        if not await _unless(stop, recovering):
+            return
+        if again := recovering.result():
+            _LOG.info("sent %d articles again that a crash had left in the journal", again)
+        await self._poller.use(feeds)
+        _LOG.info("ready: %d feeds", sum(f.enabled for f in feeds))
+        work: list[asyncio.Task[Any]] = [
+            asyncio.create_task(part(stop), name=name)
+            for name, part in (
+                ("poller", self._poller.run),
+                ("status", self._status.run),
+                ("feed list", self._watch_list),
+                ("gauges", self._gauges),
+            )
+        ]
+        ended: asyncio.Task[Any] = asyncio.create_task(stop.wait())
+        everything: list[asyncio.Task[Any]] = [*work, ended]
+        done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*everything, return_exceptions=True)
+        for task in done - {ended}:
+            task.result()  # a part that broke is a fault of ours: let it be seen
+
+    async def _watch_list(self, stop: asyncio.Event) -> None:
+        path = self._config.feed_list
+        known = _stamp(path)
+        while not stop.is_set():
+            await asyncio.sleep(_LOOK_AT_LIST)
+            if (stamp := _stamp(path)) == known:
+                continue
+            known = stamp
+            try:
+                feeds = load_list(path)
+            except FeedListError as e:
+                for fault in e.faults:
+                    _LOG.error("%s; the list as it was is kept", fault)
+                continue
+            await self._poller.use(feeds)
+            _LOG.info("the feed list was read anew: %d feeds", sum(f.enabled for f in feeds))
+
+    async def _gauges(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._metrics.set_states(await self._in_database(self._store.states))
+            self._metrics.set_pending(await self._in_database(self._store.pending_articles))
+            await asyncio.sleep(_GAUGES)
+
+    async def _in_database(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
+
+
+async def _unless(stop: asyncio.Event, task: asyncio.Task[Any]) -> bool:
+    """Whether ``task`` ended before ``stop`` was set; it is given up otherwise."""
+    ended = asyncio.create_task(stop.wait())
+    await asyncio.wait([task, ended], return_when=asyncio.FIRST_COMPLETED)
+    ended.cancel()
+    if not task.done():
+        task.cancel()
+        return False
+    return True
+
+
+async def _connected(connect: Callable[[], Publisher], stop: asyncio.Event) -> Publisher | None:
+    """A publisher as soon as Kafka is there; None when told to stop before."""
+    said = False
+    while not stop.is_set():
+        try:
+            return await asyncio.to_thread(connect)
+        except Unavailable as e:
+            if not said:
+                _LOG.warning("waiting for Kafka: %s", e)
+                said = True
+            try:
+                async with asyncio.timeout(_KAFKA_PAUSE):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+    return None
+
+
+def _kafka(config: FeedsConfig) -> Callable[[], Publisher]:
+    return lambda: KafkaPublisher(config.kafka_bootstrap, client_id=f"straitwatch-{config.owner}")
+
+
+def _let_go(publisher: Publisher) -> None:
+    try:
+        publisher.close(timeout=5)
+    except BusError as e:
+        _LOG.info("left with deliveries open, which stand in the journal: %s", e)
+
+
+def _with_pace(config: FeedsConfig) -> PollerSettings:
+    return replace(config.poller, pace=Pace(config.poll_seconds))
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _WANTED_FILES if hard == resource.RLIM_INFINITY else min(_WANTED_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,1 @@
+"""What the connector remembers, in a database: feeds, entries seen, the journal, totals."""

@@ -1,0 +1,97 @@
+"""Opens the connector's database, migrated: SQLite on one machine, PostgreSQL for several."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+_LOG: Final = logging.getLogger(__name__)
+_MIGRATION_LOCK: Final = 0x5747_6665_6564  # any fixed number: PostgreSQL's advisory lock of ours
+FILE_NAME: Final = "feeds.db"
+
+
+def open_database(url: str) -> sa.Engine:
+    """An engine on ``url``, with all tables as this version needs them.
+
+    A SQLite file that is broken (cut short, not a database) is set aside beside itself and a new
+    one begun: every feed is then read anew, and the pipeline knows the repeats by their ids.
+    """
+    engine = _connect(url)
+    if engine.dialect.name == "sqlite" and (why := _broken(engine)):
+        engine.dispose()
+        aside = _set_aside(Path(str(engine.url.database)))
+        _LOG.error("the state file is broken (%s): kept as %s, begun anew", why, aside)
+        engine = _connect(url)
+    _migrate(engine)
+    return engine
+
+
+def sqlite_url(folder: Path) -> str:
+    """The URL of the state file in ``folder``."""
+    return f"sqlite:///{folder / FILE_NAME}"
+
+
+def _connect(url: str) -> sa.Engine:
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        engine = sa.create_engine(parsed, connect_args={"timeout": 30})
+        sa.event.listen(engine, "connect", _set_up_sqlite)
+        sa.event.listen(engine, "begin", _begin)
+        return engine
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    return sa.create_engine(parsed, pool_pre_ping=True)
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    # SQLAlchemy begins transactions (below); the driver's own way commits before some statements.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: what is journalled before Kafka gets it must survive the machine, not only the process.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA cache_size=-8192")  # KiB: 8 MiB a connection
+    cursor.execute("PRAGMA journal_size_limit=67108864")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    # A reader that turns into a writer half-way can be refused; writers say so from the start.
+    immediate = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _broken(engine: sa.Engine) -> str | None:
+    try:
+        with engine.connect() as c:
+            said = c.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    except sa.exc.DatabaseError as e:
+        text = str(e.orig)
+        return text if "malformed" in text or "not a database" in text else None
+    return None if said == "ok" else str(said).splitlines()[0]
+
+
+def _set_aside(path: Path) -> str:
+    name = f"{path.name}.broken-{int(time.time())}"
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.rename(path.with_name(name))
+    return name
+
+
+def _migrate(engine: sa.Engine) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent.parent / "migrations"))
+    with engine.connect().execution_options(write=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            # Several connectors may start at once: one migrates, the others wait and find it done.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,466 @@
+"""`FeedStore`: every statement that the connector sends to its database. Blocking.
+
+The exact accounting (promise 1) rests on `journal` and `complete`: articles are written down before
+Kafka gets them and taken out in the transaction that counts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from connectors.feeds.address import parse_address
+from connectors.feeds.feed_list import FeedList
+from connectors.feeds.state.records import (
+    FEED_COLUMNS,
+    Effect,
+    FeedRow,
+    FeedTotals,
+    FinishedPoll,
+    Outgoing,
+    Seen,
+)
+from connectors.feeds.state.tables import (
+    CONNECTORS,
+    ENTRIES,
+    FEEDS,
+    JOURNAL,
+    PENDING,
+    STATUS,
+    TOTALS,
+)
+
+LEASE_SECONDS: Final = 120.0
+"""Longer than a poll; renewed while one lasts."""
+DEAD_AFTER: Final = 300.0
+"""Seconds without a sign of life after which another connector takes over a journal."""
+_CHUNK: Final = 500  # bound parameters a statement: SQLite's old limit is 999
+
+FETCHED, ACCEPTED, DUPLICATES = "fetched", "accepted", "duplicates"
+BACKFILLED = "backfilled"
+REJECTED = "rejected:"
+
+
+class FeedStore:
+    """The connector's memory, as seen by the connector called ``owner``."""
+
+    def __init__(self, engine: sa.Engine, owner: str = "feeds") -> None:
+        self._engine = engine
+        self.owner = owner
+        self._insert: Any = (
+            postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        )
+
+    # -- the list ---------------------------------------------------------------------------------
+
+    def sync_list(self, feeds: FeedList, now: float, spread: float) -> None:
+        """Make the feeds that are polled those of ``feeds``.
+
+        New ones fall due over ``spread`` seconds.
+
+        A feed that left the list keeps its memory: when it returns, nothing is new twice.
+        """
+        rows = []
+        wanted = [f for f in feeds if f.enabled]
+        for n, feed in enumerate(wanted):
+            address = parse_address(feed.url)
+            rows.append(
+                {
+                    "feed_id": feed.feed_id,
+                    "url": address.url,
+                    "host": address.host,
+                    "group_name": feed.group,
+                    "listed": True,
+                    "next_poll_at": now + spread * n / len(wanted),
+                }
+            )
+        with self._writing() as c:
+            c.execute(sa.update(FEEDS).where(FEEDS.c.listed).values(listed=False))
+            for chunk in _chunks(rows, _CHUNK // 6):
+                insert = self._insert(FEEDS).values(chunk)
+                c.execute(
+                    insert.on_conflict_do_update(
+                        index_elements=[FEEDS.c.feed_id],
+                        set_={
+                            "listed": True,
+                            "group_name": insert.excluded.group_name,
+                            # A feed that was off for long is due now, not in the past.
+                            "next_poll_at": sa.case(
+                                (FEEDS.c.next_poll_at < now, insert.excluded.next_poll_at),
+                                else_=FEEDS.c.next_poll_at,
+                            ),
+                        },
+                    )
+                )
+
+    def feeds(self) -> Iterator[FeedRow]:
+        """Every listed feed, by id."""
+        with self._engine.connect() as c:
+            query = sa.select(*(FEEDS.c[n] for n in FEED_COLUMNS)).where(FEEDS.c.listed)
+            for row in c.execute(query.order_by(FEEDS.c.feed_id)).yield_per(1000):
+                yield FeedRow(**row._mapping)
+
+    def states(self) -> dict[str, int]:
+        """Listed feeds by state."""
+        query = sa.select(FEEDS.c.state, sa.func.count()).where(FEEDS.c.listed)
+        with self._engine.connect() as c:
+            return {row[0]: row[1] for row in c.execute(query.group_by(FEEDS.c.state))}
+
+    def group_sizes(self) -> dict[str, int]:
+        """Listed feeds by group."""
+        query = sa.select(FEEDS.c.group_name, sa.func.count()).where(FEEDS.c.listed)
+        with self._engine.connect() as c:
+            return {row[0]: row[1] for row in c.execute(query.group_by(FEEDS.c.group_name))}
+
+    # -- leases -----------------------------------------------------------------------------------
+
+    def claim(self, now: float, limit: int) -> list[FeedRow]:
+        """Up to ``limit`` feeds that are due and nobody's, leased to us; the longest due first."""
+        due = (
+            sa.select(FEEDS.c.feed_id)
+            .where(FEEDS.c.listed, FEEDS.c.next_poll_at <= now, FEEDS.c.lease_until <= now)
+            .order_by(FEEDS.c.next_poll_at)
+            .limit(limit)
+        )
+        with self._engine.connect() as c:
+            # Most looks find nothing: no write lock for those.
+            if c.execute(due.limit(1)).first() is None:
+                return []
+        with self._writing() as c:
+            lease = (
+                sa.update(FEEDS)
+                .where(FEEDS.c.feed_id.in_(due.with_for_update(skip_locked=True)))
+                .values(lease_owner=self.owner, lease_until=now + LEASE_SECONDS)
+                .returning(*(FEEDS.c[n] for n in FEED_COLUMNS))
+            )
+            rows = [FeedRow(**row._mapping) for row in c.execute(lease)]
+        return sorted(rows, key=lambda r: r.next_poll_at)
+
+    def defer(self, times: Mapping[str, float]) -> None:
+        """Give leases back; each feed falls due at its time."""
+        self._update_feeds([{"id_": k, "next_poll_at": at} for k, at in times.items()])
+
+    def make_due(self, feed_ids: Sequence[str], now: float) -> None:
+        """Let these feeds fall due now."""
+        with self._writing() as c:
+            for chunk in _chunks(feed_ids, _CHUNK):
+                c.execute(
+                    sa.update(FEEDS)
+                    .where(FEEDS.c.feed_id.in_(chunk), FEEDS.c.next_poll_at > now)
+                    .values(next_poll_at=now)
+                )
+
+    def renew(self, feed_ids: Sequence[str], now: float) -> None:
+        """Keep the leases of polls that last."""
+        with self._writing() as c:
+            for chunk in _chunks(feed_ids, _CHUNK):
+                c.execute(
+                    sa.update(FEEDS)
+                    .where(FEEDS.c.feed_id.in_(chunk), FEEDS.c.lease_owner == self.owner)
+                    .values(lease_until=now + LEASE_SECONDS)
+                )
+
+    def start(self, now: float) -> None:
+        """Begin anew after a stop or a crash: our leases end."""
+        with self._writing() as c:
+            c.execute(
+                sa.update(FEEDS)
+                .where(FEEDS.c.lease_owner == self.owner)
+                .values(lease_owner=None, lease_until=0.0)
+            )
+        self.beat(now)
+
+    def beat(self, now: float) -> None:
+        """Show a sign of life, and take over what connectors left that show none."""
+        insert = self._insert(CONNECTORS).values(name=self.owner, seen_at=now)
+        with self._writing() as c:
+            c.execute(
+                insert.on_conflict_do_update(
+                    index_elements=[CONNECTORS.c.name], set_={"seen_at": now}
+                )
+            )
+            dead = sa.select(CONNECTORS.c.name).where(CONNECTORS.c.seen_at < now - DEAD_AFTER)
+            c.execute(sa.update(JOURNAL).where(JOURNAL.c.owner.in_(dead)).values(owner=self.owner))
+
+    # -- entries ----------------------------------------------------------------------------------
+
+    def seen(self, feed_ids: Iterable[str]) -> dict[str, dict[str, Seen]]:
+        """For each feed: article id -> what we know of it."""
+        out: dict[str, dict[str, Seen]] = {feed_id: {} for feed_id in feed_ids}
+        columns = (
+            ENTRIES.c.feed_id,
+            ENTRIES.c.article_id,
+            ENTRIES.c.digest,
+            ENTRIES.c.revision,
+            ENTRIES.c.last_seen_at,
+        )
+        with self._engine.connect() as c:
+            for chunk in _chunks(tuple(out), _CHUNK):
+                for row in c.execute(sa.select(*columns).where(ENTRIES.c.feed_id.in_(chunk))):
+                    out[row[0]][row[1]] = Seen(row[1], row[2], row[3], row[4])
+        return out
+
+    def prune(self, before: float) -> int:
+        """Forget entries that left their feed before ``before``; how many they were."""
+        with self._writing() as c:
+            return c.execute(sa.delete(ENTRIES).where(ENTRIES.c.last_seen_at < before)).rowcount
+
+    # -- the journal ------------------------------------------------------------------------------
+
+    def journal(self, polls: Sequence[FinishedPoll]) -> set[str]:
+        """Write down what is going to be published; once this returns it will be, whatever happens.
+
+        Returns:
+            The poll ids that were taken: one whose feed has another connector's lease by now is
+            not.
+        """
+        with self._writing() as c:
+            held = self._held(c, [p.effect.feed_id for p in polls if p.effect.changes])
+            taken = [p for p in polls if not p.effect.changes or p.effect.feed_id in held]
+            if not taken:
+                return set()
+            c.execute(
+                sa.insert(JOURNAL),
+                [
+                    {"poll_id": p.poll_id, "owner": self.owner, "effect": p.effect.to_json()}
+                    for p in taken
+                ],
+            )
+            c.execute(
+                sa.insert(PENDING),
+                [
+                    {"poll_id": p.poll_id, "number": n, "key": m.key, "value": m.value}
+                    for p in taken
+                    for n, m in enumerate(p.messages)
+                ],
+            )
+        return {p.poll_id for p in taken}
+
+    def pending(self, limit: int = 100) -> list[FinishedPoll]:
+        """Journalled polls of ours that were not completed, with their exact bytes."""
+        with self._engine.connect() as c:
+            query = sa.select(JOURNAL).where(JOURNAL.c.owner == self.owner)
+            polls = c.execute(query.order_by(JOURNAL.c.poll_id).limit(limit)).all()
+            out = []
+            for poll in polls:
+                messages = c.execute(
+                    sa.select(PENDING.c.key, PENDING.c.value)
+                    .where(PENDING.c.poll_id == poll.poll_id)
+                    .order_by(PENDING.c.number)
+                )
+                out.append(
+                    FinishedPoll(
+                        poll.poll_id,
+                        Effect.from_json(poll.effect),
+                        tuple(Outgoing(m.key, m.value) for m in messages),
+                    )
+                )
+        return out
+
+    def pending_articles(self) -> int:
+        """Articles in the journals of all connectors."""
+        with self._engine.connect() as c:
+            return int(c.execute(sa.select(sa.func.count()).select_from(PENDING)).scalar_one())
+
+    def complete(self, polls: Sequence[FinishedPoll]) -> None:
+        """Write the effects of polls that Kafka has all of, and clear their journal.
+
+        An effect is written once, even if another connector took the journal over in the meantime.
+        """
+        journalled = [p.poll_id for p in polls if p.messages]
+        with self._writing() as c:
+            ours: set[str] = set()
+            for chunk in _chunks(journalled, _CHUNK):
+                taken = (
+                    sa.delete(JOURNAL)
+                    .where(JOURNAL.c.poll_id.in_(chunk), JOURNAL.c.owner == self.owner)
+                    .returning(JOURNAL.c.poll_id)
+                )
+                ours.update(c.execute(taken).scalars())
+                c.execute(sa.delete(PENDING).where(PENDING.c.poll_id.in_(ours)))
+            effects = [p.effect for p in polls if not p.messages or p.poll_id in ours]
+            self._write_feeds(c, effects)
+            self._write_entries(c, effects)
+            self._add_counts(c, effects)
+            self._add_status(c, effects)
+
+    def totals(self) -> FeedTotals:
+        """How every entry ended, over all connectors, in one consistent reading."""
+        with self._engine.connect() as c:
+            query = sa.select(TOTALS.c.name, sa.func.sum(TOTALS.c.count)).group_by(TOTALS.c.name)
+            counts = {name: int(n) for name, n in c.execute(query)}
+            pending = c.execute(sa.select(sa.func.count()).select_from(PENDING)).scalar_one()
+        rejected = sorted(
+            (name.removeprefix(REJECTED), n)
+            for name, n in counts.items()
+            if name.startswith(REJECTED)
+        )
+        return FeedTotals(
+            fetched=counts.get(FETCHED, 0),
+            accepted=counts.get(ACCEPTED, 0),
+            duplicates=counts.get(DUPLICATES, 0),
+            rejected=sum(n for _, n in rejected),
+            rejected_by_reason=tuple(rejected),
+            backfilled=counts.get(BACKFILLED, 0),
+            pending=pending,
+        )
+
+    # -- FeedStatus -------------------------------------------------------------------------------
+
+    def status_buckets(self, before: int) -> dict[tuple[int, str], tuple[int, int, int]]:
+        """(bucket, group) -> polled, answered, articles, of our buckets before ``before``."""
+        query = sa.select(STATUS).where(STATUS.c.owner == self.owner, STATUS.c.bucket < before)
+        with self._engine.connect() as c:
+            return {
+                (row.bucket, row.group_name): (row.polled, row.answered, row.articles)
+                for row in c.execute(query)
+            }
+
+    def status_until(self) -> int | None:
+        """End of the last bucket that we have told of; None when never."""
+        query = sa.select(CONNECTORS.c.status_until).where(CONNECTORS.c.name == self.owner)
+        with self._engine.connect() as c:
+            return c.execute(query).scalar()
+
+    def status_told(self, until: int) -> None:
+        """All buckets that end by ``until`` are on Kafka."""
+        with self._writing() as c:
+            c.execute(
+                sa.delete(STATUS).where(STATUS.c.owner == self.owner, STATUS.c.bucket < until)
+            )
+            c.execute(
+                sa.update(CONNECTORS)
+                .where(CONNECTORS.c.name == self.owner)
+                .values(status_until=until)
+            )
+
+    # -- inside -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with self._engine.connect().execution_options(write=True) as c, c.begin():
+            yield c
+
+    def _held(self, c: sa.Connection, feed_ids: Sequence[str]) -> set[str]:
+        out: set[str] = set()
+        for chunk in _chunks(feed_ids, _CHUNK):
+            query = sa.select(FEEDS.c.feed_id).where(
+                FEEDS.c.feed_id.in_(chunk), FEEDS.c.lease_owner == self.owner
+            )
+            out.update(c.execute(query).scalars())
+        return out
+
+    def _update_feeds(self, changes: Sequence[dict[str, Any]]) -> None:
+        if not changes:
+            return
+        statement = (
+            sa.update(FEEDS)
+            .where(FEEDS.c.feed_id == sa.bindparam("id_"), FEEDS.c.lease_owner == self.owner)
+            .values(
+                next_poll_at=sa.bindparam("next_poll_at"),
+                lease_until=0.0,
+                lease_owner=None,
+            )
+        )
+        with self._writing() as c:
+            c.execute(statement, changes)
+
+    def _write_feeds(self, c: sa.Connection, effects: Sequence[Effect]) -> None:
+        # Statements are compiled once for each set of columns: polls of one kind share theirs.
+        by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for effect in effects:
+            if effect.changes:
+                columns = tuple(sorted(effect.changes))
+                by_columns.setdefault(columns, []).append(
+                    {"id_": effect.feed_id, **{f"v_{k}": v for k, v in effect.changes.items()}}
+                )
+        for columns, rows in by_columns.items():
+            statement = (
+                sa.update(FEEDS)
+                .where(FEEDS.c.feed_id == sa.bindparam("id_"))
+                .values(
+                    {name: sa.bindparam(f"v_{name}") for name in columns}
+                    | {"lease_until": 0.0, "lease_owner": None}
+                )
+            )
+            c.execute(statement, rows)
+
+    def _write_entries(self, c: sa.Connection, effects: Sequence[Effect]) -> None:
+        rows = [
+            {
+                "feed_id": e.feed_id,
+                "article_id": s.article_id,
+                "digest": s.digest,
+                "revision": s.revision,
+                "last_seen_at": s.last_seen_at,
+            }
+            for e in effects
+            for s in e.seen
+        ]
+        if rows:
+            insert = self._insert(ENTRIES)
+            c.execute(
+                insert.on_conflict_do_update(
+                    index_elements=[ENTRIES.c.feed_id, ENTRIES.c.article_id],
+                    set_={
+                        name: insert.excluded[name]
+                        for name in ("digest", "revision", "last_seen_at")
+                    },
+                ),
+                rows,
+            )
+
+    def _add_counts(self, c: sa.Connection, effects: Sequence[Effect]) -> None:
+        sums: dict[str, int] = {}
+        for effect in effects:
+            for name, n in effect.counts:
+                if n:
+                    sums[name] = sums.get(name, 0) + n
+        if sums:
+            insert = self._insert(TOTALS)
+            c.execute(
+                insert.on_conflict_do_update(
+                    index_elements=[TOTALS.c.name, TOTALS.c.owner],
+                    set_={"count": TOTALS.c.count + insert.excluded["count"]},
+                ),
+                [{"name": k, "owner": self.owner, "count": n} for k, n in sorted(sums.items())],
+            )
+
+    def _add_status(self, c: sa.Connection, effects: Sequence[Effect]) -> None:
+        sums: dict[tuple[int, str], list[int]] = {}
+        for e in effects:
+            if e.polled or e.answered or e.articles:
+                total = sums.setdefault((e.bucket, e.group), [0, 0, 0])
+                for n, add in enumerate((e.polled, e.answered, e.articles)):
+                    total[n] += add
+        if sums:
+            insert = self._insert(STATUS)
+            c.execute(
+                insert.on_conflict_do_update(
+                    index_elements=[STATUS.c.bucket, STATUS.c.group_name, STATUS.c.owner],
+                    set_={
+                        name: STATUS.c[name] + insert.excluded[name]
+                        for name in ("polled", "answered", "articles")
+                    },
+                ),
+                [
+                    {
+                        "bucket": bucket,
+                        "group_name": group,
+                        "owner": self.owner,
+                        "polled": total[0],
+                        "answered": total[1],
+                        "articles": total[2],
+                    }
+                    for (bucket, group), total in sorted(sums.items())
+                ],
+            )
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -24,6 +24,7 @@ from pipeline.contracts.records import (
     TopicTag,
 )
 from pipeline.rules.repeats import MAX_REVISION, sight
+from pipeline.rules.stories import shard_of
 from pipeline.transforms.wire import (
     DEAD,
     OFF_TOPIC,
@@ -127,7 +128,8 @@ class _DecodeAndTag(beam.DoFn):
             kind = OFF_TOPIC
             if tagging.topics:
                 kind = ON_TOPIC
-                payloads.append(pack_payload(tagging.lang, encode(self._tagged(article, tagging))))
+                shard = shard_of(tagging.lang)
+                payloads.append(pack_payload(shard, encode(self._tagged(article, tagging))))
             rows.append(ROW.pack(record.offset, record.append_ms, kind, *sight(article)))
         self._articles.inc(len(rows))
         yield f"{batch.topic}/{batch.partition}", pack_batch(rows, len(rows), payloads)

@@ -85,13 +85,15 @@ def _give_up_rights() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stderr.fileno())
     os.close(null)
+    most_memory = _address_space() + limits.WORKER_MEMORY_BYTES
     for kind, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_AS, _address_space() + limits.WORKER_MEMORY_BYTES),
-        (resource.RLIMIT_NOFILE, 3),  # 0, 1 and 2 are open: nothing else can be.
+        (resource.RLIMIT_AS, most_memory),
     ):
         resource.setrlimit(kind, (value, value))
+    # 0, 1 and 2 are open: nothing else can be. `loose` raises it for the time of an import.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 32))
 
 
 def _peak_memory() -> int:

@@ -77,7 +77,6 @@ def warm_up() -> None:
     now = datetime.now(UTC)
     for sample in (_RSS_SAMPLE, _BROKEN_SAMPLE, _JSON_SAMPLE):
         parse(sample, content_type=None, url=None, now=now)
-    loose.read(_RSS_SAMPLE.decode(), 1)
 
 
 _ENTRY_START = re.compile(r"<(?:[A-Za-z]{1,20}:)?(?:item|entry)[\s>/]", re.IGNORECASE)
@@ -94,7 +93,7 @@ def _read(text: str, max_entries: int) -> RawFeed | ParsedFeed:
         found = xml_formats.read(
             tree.root, max_entries, recovered=tree.recovered
         ) or news_sitemap.read(tree.root, max_entries)
-        if found is not None and (found.total or not tree.recovered):
+        if found and (found.total or not tree.recovered or not _ENTRY_START.search(text)):
             return found
         if not tree.recovered:
             return _refused(DocumentReason.NOT_A_FEED, what)

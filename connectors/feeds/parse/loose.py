@@ -6,9 +6,12 @@ Always from bytes in memory: given a text, feedparser would open it as a file or
 from __future__ import annotations
 
 import io
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
 from typing import Any, Final
-
-import feedparser
 
 from connectors.feeds.parse.limits import MAX_AUTHORS, MIB
 from connectors.feeds.parse.model import FeedFormat
@@ -23,12 +26,7 @@ def read(text: str, max_entries: int) -> RawFeed | None:
     """The feed that feedparser finds in ``text``; None when it finds no entry."""
     if len(text) > _MOST_CHARACTERS:
         return None
-    found = feedparser.parse(
-        io.BytesIO(text.encode()),
-        response_headers={"content-type": "application/xml; charset=utf-8"},
-        sanitize_html=False,
-        resolve_relative_uris=False,
-    )
+    found = _parsed(_feedparser(), text.encode())
     if not found.entries:
         return None
     return RawFeed(
@@ -41,6 +39,38 @@ def read(text: str, max_entries: int) -> RawFeed | None:
             site=found.feed.get("link"),
         ),
     )
+
+
+def _parsed(feedparser: ModuleType, data: bytes) -> Any:
+    return feedparser.parse(
+        io.BytesIO(data),
+        response_headers={"content-type": "application/xml; charset=utf-8"},
+        sanitize_html=False,
+        resolve_relative_uris=False,
+    )
+
+
+@cache
+def _feedparser() -> ModuleType:
+    """Loaded when it is first needed: one document in thousands, and half a worker's start."""
+    with _may_open_files():
+        import feedparser
+
+        # It imports its XML parsers, and they their codecs, with the first documents.
+        for sample in (b"<rss><channel><item/></channel></rss>", b"<rss><b>&nbsp;<i></rss>"):
+            _parsed(feedparser, sample)
+    return feedparser  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _may_open_files() -> Iterator[None]:
+    """A worker keeps no descriptor free (`parse_worker`): an import has to have some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _format(version: str) -> FeedFormat:

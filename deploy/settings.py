@@ -1,7 +1,7 @@
 """The settings: environment ``STRAITWATCH_…`` first, then ``straitwatch.toml`` in the home folder.
 
-Read once, in a command; everything below gets values. The contract names the variables; this is their
-only home.
+Read once, in a command; everything below gets values. The contract names the variables; this is
+their only home.
 """
 
 from __future__ import annotations
@@ -71,6 +71,20 @@ class Settings(BaseSettings):
     port_feeds_metrics: Port = 19101
     port_pipeline_metrics: Port = 19102
     port_desk_metrics: Port = 19103
+    port_engine_metrics: Port = 19104
+    """Flink's own metrics."""
+    port_service_metrics: Port = 19105
+    """What the supervisor has to tell: which parts run, and how often they were restarted."""
+    # Inside the service only; any free one unless set.
+    port_kafka_controller: Port = 0
+    port_engine_job: Port = 0
+    """Beam's job service."""
+    port_engine_artifact: Port = 0
+    port_engine_rest: Port = 0
+    """Flink's REST service and web page."""
+    port_engine_rpc: Port = 0
+    port_workers: Port = 0
+    """The pool of Python workers."""
 
     @field_validator("allow_hosts", "channels", mode="before")
     @classmethod
@@ -99,8 +113,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then the file in the home folder."""
         home = os.environ.get(PREFIX + "HOME")

@@ -19,11 +19,14 @@ from typing import Any, Final
 from connectors.feeds.state.database import sqlite_url
 from deploy.errors import Fault
 from deploy.ledger import LedgerView, read_ledger
+from deploy.settings import Settings
 from pipeline.contracts.clock import Clock
 
 READY_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 30.0
-PORTS: Final = ("KAFKA", "CONSOLE", "FEEDS_METRICS", "PIPELINE_METRICS", "DESK_METRICS")
+PORTS: Final = tuple(
+    name.removeprefix("port_").upper() for name in Settings.model_fields if name.startswith("port_")
+)
 
 OnEvent = Callable[[dict[str, Any]], None]
 

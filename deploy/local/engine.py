@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ CHECKPOINTS_KEPT: Final = 3
 
 _CONFIGURATION: Final = """\
 # Written at every start and before each submission: changes are lost.
+io.tmp.dirs: "{temporary}"
 state.backend.type: hashmap
 state.checkpoints.dir: "{checkpoints}"
 state.checkpoints.num-retained: {kept}
@@ -91,7 +93,9 @@ class EngineSetup:
         """
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            (self.folder / "artifacts").mkdir(exist_ok=True)
+            for folder in (self.folder / "artifacts", self._temporary):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
             self.configure(restore_from=None)
         except OSError as e:
             raise Fault(f"cannot write {self.folder}: {e.strerror}") from e
@@ -105,6 +109,7 @@ class EngineSetup:
         text = _CONFIGURATION.format(
             host=HOST,
             checkpoints=self.checkpoints.as_uri(),
+            temporary=self._temporary,
             kept=CHECKPOINTS_KEPT,
             slots=self.slots,
             rest_port=self.ports.rest,
@@ -126,6 +131,7 @@ class EngineSetup:
             *("-Xms128m", "-Xmx700m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"),
             *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
             "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
+            f"-Djava.io.tmpdir={self._temporary}",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
             "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss,SSS",
@@ -139,6 +145,10 @@ class EngineSetup:
             *("--flink-conf-dir", str(self.folder / "conf")),
             *("--artifacts-dir", str(self.folder / "artifacts")),
         ]
+
+    @property
+    def _temporary(self) -> Path:
+        return self.folder / "tmp"
 
     def environment(self) -> dict[str, str]:
         """Variables beside the usual ones."""

@@ -1,15 +1,15 @@
 """A mend of one fault in Beam's Flink runner, made to the class as it was fetched.
 
 Every time a splittable source rests, the runner (all versions that are to be had: 1.19-2.62.0 and
-2.70.0) keeps what is left of its work under a *new* name, from a counter, and Flink frees the name of
-a state never: 90 kB of heap and 6 kB of checkpoint each time, several times a second
-(apache/beam issue 27648). The name needs no counter: the state is kept by element, and an element
-has one rest at a time. So the nine bytes of `onCheckpoint` that ask the counter
+2.70.0) keeps what is left of its work under a *new* name, from a counter, and Flink never frees a
+name: 90 kB of heap and 6 kB of checkpoint each time, several times a second (apache/beam issue
+27648). The name needs no counter: the state is kept by element, and an element has one rest at a
+time. So the nine bytes of `onCheckpoint` that ask the counter
 
     aload_0; getfield idGenerator; invokeinterface IdGenerator.getId
 
-become ``ldc "sdf_checkpoint"`` and seven times ``nop``. No compiler is needed for that, and a checksum
-before and after says that exactly this happened. See deploy/decisions/0010-source-state.md.
+become ``ldc "sdf_checkpoint"`` and seven times ``nop``. No compiler is needed for that, and a
+checksum before and after says that exactly this happened: deploy/decisions/0010-source-state.md.
 """
 
 from __future__ import annotations

@@ -1,0 +1,56 @@
+"""Logs of the parts: what a child writes goes through us into files that cannot fill the disk."""
+
+from __future__ import annotations
+
+from collections import deque
+from pathlib import Path
+from typing import BinaryIO, Final
+
+MAX_BYTES: Final = 10_000_000
+KEPT: Final = 3
+"""Old files beside the current one: at most 40 MB a part."""
+_REMEMBERED: Final = 20
+
+
+class RotatingLog:
+    """A log file; when it is full it becomes ``….1``, and so on."""
+
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES, kept: int = KEPT) -> None:
+        self.path = path
+        self._max_bytes = max_bytes
+        self._kept = kept
+        self._file: BinaryIO = path.open("ab")
+        self._size = self._file.tell()
+        self._last: deque[str] = deque(maxlen=_REMEMBERED)
+
+    def write(self, line: bytes) -> None:
+        """Append a line, with its end. On a full disk it is dropped: the part must go on."""
+        self._last.append(line.decode("utf-8", "replace").strip())
+        try:
+            if self._size and self._size + len(line) > self._max_bytes:
+                self._rotate()
+            self._file.write(line)
+            self._file.flush()
+            self._size += len(line)
+        except OSError:
+            return
+
+    def last_words(self) -> str:
+        """The newest line with something in it: what a part said before it ended."""
+        return next((line for line in reversed(self._last) if line), "")[:300]
+
+    def close(self) -> None:
+        """No more lines."""
+        self._file.close()
+
+    def _rotate(self) -> None:
+        self._file.close()
+        for number in range(self._kept, 0, -1):
+            older = self._numbered(number - 1)
+            if older.exists():
+                older.replace(self._numbered(number))
+        self._file = self.path.open("ab")
+        self._size = 0
+
+    def _numbered(self, number: int) -> Path:
+        return self.path if number == 0 else self.path.with_name(f"{self.path.name}.{number}")

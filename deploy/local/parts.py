@@ -1,0 +1,98 @@
+"""The parts of the service: which program each is, and how one sees that it is up."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+
+from deploy.local import kafka, ports
+from deploy.local.plan import Plan, python_command
+from deploy.local.supervisor import Part
+
+
+def parts_of(plan: Plan) -> tuple[Part, ...]:
+    """In the order of their start; they are stopped in the reverse one."""
+    kafka_part = () if plan.kafka is None else (_kafka(plan),)
+    needs_kafka = tuple(part.name for part in kafka_part)
+    return (*kafka_part, *_engine(plan), *_ours(plan, needs_kafka))
+
+
+def _kafka(plan: Plan) -> Part:
+    assert plan.kafka is not None  # noqa: S101 - asked for only then
+    # Ready: it answers, and the topics are as they must be.
+    return Part(
+        "kafka",
+        tuple(plan.kafka.command()),
+        plan.environment(),
+        _asked(lambda: kafka.is_ready(plan.bootstrap) and make_topics(plan)),
+        stop_seconds=10,
+    )
+
+
+def _engine(plan: Plan) -> tuple[Part, Part]:
+    environment = plan.environment()
+    at = plan.engine.ports
+    pool = (sys.executable, "-m", "deploy.local.worker_pool", "--port", str(at.workers))
+    return (
+        Part("workers", pool, environment, _asked(lambda: ports.answers(at.workers))),
+        Part(
+            "engine",
+            tuple(plan.engine.command()),
+            environment | plan.engine.environment(),
+            _asked(lambda: ports.answers(at.job)),
+        ),
+    )
+
+
+def _ours(plan: Plan, needs_kafka: tuple[str, ...]) -> tuple[Part, Part, Part]:
+    environment = plan.environment()
+    settings = plan.settings
+    # The pipeline says by an event that its job runs.
+    return (
+        Part(
+            "pipeline",
+            python_command("pipeline", "run"),
+            environment,
+            None,
+            (*needs_kafka, "workers", "engine"),
+            ready_seconds=300,
+        ),
+        Part(
+            "desk",
+            python_command("desk", "run"),
+            environment,
+            _asked(lambda: ports.answers(settings.port_desk_metrics)),
+            needs_kafka,
+        ),
+        Part(
+            "feeds",
+            python_command("feeds", "run"),
+            environment,
+            _asked(lambda: ports.answers(settings.port_feeds_metrics)),
+            needs_kafka,
+        ),
+    )
+
+
+def make_topics(plan: Plan) -> bool:
+    """Make the topics exist with their settings; False when Kafka is not up to it yet."""
+    from connectors.bus.errors import Unavailable
+    from connectors.bus.topics import ensure_topics
+    from pipeline.contracts.topics import topic_specs
+
+    specs = topic_specs(plan.settings.retention_days, plan.settings.article_partitions)
+    try:
+        ensure_topics(plan.bootstrap, specs)
+    except Unavailable:
+        return False
+    return True
+
+
+def _asked(question: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    """A question that may block, off the event loop."""
+
+    async def probe() -> bool:
+        return await asyncio.to_thread(question)
+
+    return probe

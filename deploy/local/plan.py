@@ -1,0 +1,194 @@
+"""What `up` is about to start: settings resolved, everything checked, nothing started yet."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deploy.errors import Fault, WrongUse
+from deploy.local import java, ports
+from deploy.local.engine import EnginePorts, EngineSetup
+from deploy.local.jars import JarStore
+from deploy.local.kafka import KafkaSetup, is_ready
+from deploy.local.layout import Layout
+from deploy.settings import PREFIX, Settings
+
+LEAST_FREE_BYTES: Final = 500_000_000
+"""Below it Kafka and the checkpoints would soon stand still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that the parts need to know; ports are real ones."""
+
+    settings: Settings
+    layout: Layout
+    kafka: KafkaSetup | None
+    """None: an existing Kafka is used."""
+    engine: EngineSetup
+
+    @property
+    def bootstrap(self) -> str:
+        """Where Kafka is."""
+        return self.settings.kafka_bootstrap or self._own.bootstrap
+
+    @property
+    def _own(self) -> KafkaSetup:
+        assert self.kafka is not None  # noqa: S101 - one of the two there is
+        return self.kafka
+
+    def environment(self) -> dict[str, str]:
+        """The environment of our Python parts: ours, with every setting that was resolved."""
+        resolved = {
+            f"{PREFIX}{name.upper()}": str(value)
+            for name, value in self.settings.model_dump().items()
+            if name.startswith("port_")
+        }
+        resolved[f"{PREFIX}HOME"] = str(self.settings.home)
+        resolved[f"{PREFIX}KAFKA_BOOTSTRAP"] = self.bootstrap
+        return {
+            **os.environ,
+            **resolved,
+            "PYTHONUNBUFFERED": "1",
+            # Fewer arenas of glibc: tens of MB less a process.
+            "MALLOC_ARENA_MAX": "2",
+            # The engine's jars and Beam's Python part are of different ages, and say so often.
+            "GRPC_VERBOSITY": "ERROR",
+        }
+
+
+def make_plan(settings: Settings) -> Plan:
+    """Check the settings and the machine, and resolve the ports.
+
+    Raises:
+        WrongUse: a setting, the feed list or a topic file is wrong.
+        Fault: a port in use, no Java, no jars, no room on the disk, a Kafka that does not answer.
+    """
+    check_files(settings)
+    layout = Layout(settings.home)
+    layout.prepare()
+    check_room(settings.home)
+    settings = resolve_ports(settings)
+    store = JarStore()
+    found = java.find_java()
+    if settings.flink_rest is not None:
+        raise WrongUse(
+            f"{PREFIX}FLINK_REST: `up` runs its own engine; for a cluster see "
+            "deploy/docs/cluster.md, or unset it"
+        )
+    if settings.kafka_bootstrap is not None and not is_ready(settings.kafka_bootstrap):
+        raise Fault(
+            f"no Kafka answers at {settings.kafka_bootstrap}: start it, or unset "
+            f"{PREFIX}KAFKA_BOOTSTRAP to use our own"
+        )
+    kafka = None
+    if settings.kafka_bootstrap is None:
+        kafka = KafkaSetup(
+            layout.kafka,
+            found.path,
+            store.class_path("kafka"),
+            settings.port_kafka,
+            settings.port_kafka_controller,
+        )
+    engine = engine_setup(settings, layout, found.path, store.class_path("flink"))
+    return Plan(settings, layout, kafka, engine)
+
+
+def engine_setup(settings: Settings, layout: Layout, java_path: Path, jars: Path) -> EngineSetup:
+    """The engine of these settings; their ports must be resolved."""
+    return EngineSetup(
+        layout.engine,
+        java_path,
+        jars,
+        EnginePorts(
+            job=settings.port_engine_job,
+            artifact=settings.port_engine_artifact,
+            rest=settings.port_engine_rest,
+            rpc=settings.port_engine_rpc,
+            metrics=settings.port_engine_metrics,
+            workers=settings.port_workers,
+        ),
+    )
+
+
+def check_files(settings: Settings) -> None:
+    """Read the topic files and the feed list as the parts will.
+
+    Raises:
+        WrongUse: the first fault in them, with its place.
+    """
+    from connectors.feeds.errors import FeedListError
+    from connectors.feeds.feed_list import read_feed_list
+    from deploy.feeds import feed_list_path
+    from deploy.topic_files import read_topic_files, topics_folder
+    from pipeline.rules.topic_file import TopicFileError, TopicSet
+
+    folder = settings.topics or topics_folder()
+    try:
+        TopicSet.parse(read_topic_files(folder))
+    except TopicFileError as e:
+        raise WrongUse(_summary("topics", [f"{folder}/{fault}" for fault in e.faults])) from e
+    path = feed_list_path(settings)
+    try:
+        read_feed_list(path.read_text(encoding="utf-8"), str(path))
+    except FeedListError as e:
+        raise WrongUse(_summary("feed list", e.faults)) from e
+    except (OSError, UnicodeDecodeError) as e:
+        raise WrongUse(f"{PREFIX}FEEDS: {path} cannot be read: {e}") from e
+
+
+def check_room(home: Path) -> None:
+    """Pass when the disk has room.
+
+    Raises:
+        Fault: it has not.
+    """
+    free = shutil.disk_usage(home).free
+    if free < LEAST_FREE_BYTES:
+        raise Fault(
+            f"{free / 1e6:.0f} MB are free for {home}, at least {LEAST_FREE_BYTES / 1e6:.0f} are "
+            f"needed: make room or set {PREFIX}HOME to another disk"
+        )
+
+
+def resolve_ports(settings: Settings) -> Settings:
+    """The settings with a free port in place of each 0.
+
+    Raises:
+        Fault: a port that is set is in use.
+        WrongUse: two listeners have the same one.
+    """
+    wanted = {
+        name: int(value)
+        for name, value in settings.model_dump().items()
+        if name.startswith("port_") and not (settings.kafka_bootstrap and "kafka" in name)
+    }
+    taken: dict[int, str] = {}
+    for name, port in wanted.items():
+        if port == 0:
+            continue
+        if port in taken:
+            raise WrongUse(
+                f"{PREFIX}{name.upper()} and {PREFIX}{taken[port].upper()} are both {port}: "
+                "set one to another port"
+            )
+        taken[port] = name
+        ports.check_free(port, f"{PREFIX}{name.upper()}")
+    used = set(taken)
+    free = {name: ports.find_free(used) for name, port in wanted.items() if port == 0}
+    return settings.model_copy(update=free)
+
+
+def _summary(what: str, faults: Sequence[str]) -> str:
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    return f"{what}: {faults[0]}{more}"
+
+
+def python_command(*arguments: str) -> tuple[str, ...]:
+    """`straitwatch` of this very installation."""
+    return (sys.executable, "-m", "deploy.cli", *arguments)

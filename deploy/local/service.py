@@ -1,0 +1,81 @@
+"""The whole service on this machine: what `up` runs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from deploy.errors import Fault
+from deploy.local import ports, supervisor_metrics
+from deploy.local.events import Listener
+from deploy.local.home_lock import home_lock
+from deploy.local.layout import Layout
+from deploy.local.parts import make_topics, parts_of
+from deploy.local.plan import Plan, check_files, make_plan
+from deploy.local.processes import Register
+from deploy.local.running import forget_ready, note_ready
+from deploy.local.supervisor import Supervisor
+from deploy.settings import Settings
+
+
+def run_service(settings: Settings, tell: Listener) -> None:
+    """Run until SIGTERM or SIGINT; everything is checked before anything is started.
+
+    Raises:
+        WrongUse, Refused, Fault: one line that says what is wrong and what mends it.
+    """
+    check_files(settings)
+    layout = Layout(settings.home)
+    layout.prepare()
+    with home_lock(layout.run):
+        register = Register(layout.run / "processes.json")
+        # Before the ports are looked at: what a killed service left may hold them.
+        leftovers = register.end_leftovers()
+        if leftovers:
+            tell({"event": "leftovers-ended", "parts": [entry.part for entry in leftovers]})
+        plan = make_plan(settings)
+        tell({"event": "starting", "home": str(settings.home)})
+        if plan.kafka is not None:
+            plan.kafka.prepare()
+        elif not make_topics(plan):
+            raise Fault(f"the topics cannot be made at {plan.bootstrap}: ask who runs that Kafka")
+        plan.engine.prepare()
+        supervisor = Supervisor(parts_of(plan), register, layout.logs, tell)
+
+        async def on_ready() -> None:
+            supervisor_metrics.export(supervisor, plan.settings.port_service_metrics)
+            event = await asyncio.to_thread(_ready_event, plan, supervisor)
+            note_ready(layout.run, event)
+            tell(event)
+
+        try:
+            asyncio.run(supervisor.run(on_ready))
+        finally:
+            forget_ready(layout.run)
+        tell({"event": "stopped"})
+
+
+def _ready_event(plan: Plan, supervisor: Supervisor) -> dict[str, Any]:
+    settings = plan.settings
+    console = settings.port_console
+    pids = supervisor.pids
+    if plan.kafka is None:
+        pids["kafka"] = None
+    return {
+        "event": "ready",
+        "kafka": plan.bootstrap,
+        "console": f"http://{ports.HOST}:{console}/" if ports.answers(console) else None,
+        "metrics": {
+            name: f"http://{ports.HOST}:{port}/metrics"
+            for name, port in (
+                ("feeds", settings.port_feeds_metrics),
+                ("desk", settings.port_desk_metrics),
+                ("pipeline", settings.port_pipeline_metrics),
+                ("engine", settings.port_engine_metrics),
+                ("service", settings.port_service_metrics),
+            )
+        },
+        "pids": pids,
+        "home": str(settings.home),
+        "logs": str(plan.layout.logs),
+    }

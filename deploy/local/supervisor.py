@@ -1,0 +1,267 @@
+"""Starts the parts of the service in order, watches them, starts them again, stops them in reverse.
+
+Everything is in one event loop, in the main thread: children are leashed to the thread that starts
+them. A part that dies is started again with a back-off; those that need it wait for it by
+themselves, as they would for any server that is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from deploy.errors import Fault
+from deploy.local.backoff import Backoff
+from deploy.local.events import Listener
+from deploy.local.log_files import RotatingLog
+from deploy.local.processes import Register, Started, end_session, leashed
+
+_PROBE_SECONDS: Final = 0.1
+_LONGEST_LINE: Final = 1 << 20
+_FIRST_TRIES: Final = 3
+"""Starts that a part may fail before the service has been ready once; then it is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the service: a process that runs as long as the service does."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    is_ready: Callable[[], Awaitable[bool]] | None
+    """Asked again and again after a start; None: an event ``running`` of its own says so."""
+    needs: tuple[str, ...] = ()
+    """Parts that must be ready before it is started, each time."""
+    ready_seconds: float = 120.0
+    stop_seconds: float = 5.0
+    """What it is given to end by itself."""
+
+
+@dataclass(slots=True)
+class _State:
+    part: Part
+    log: RotatingLog
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    process: asyncio.subprocess.Process | None = None
+    was_ready: bool = False
+    starts: int = 0
+    ending: bool = False
+
+
+class Supervisor:
+    """Runs the parts until it is told to stop."""
+
+    def __init__(
+        self, parts: tuple[Part, ...], register: Register, logs: Path, tell: Listener
+    ) -> None:
+        self._register = register
+        self._tell = tell
+        self._states = {
+            part.name: _State(part, RotatingLog(logs / f"{part.name}.log")) for part in parts
+        }
+        self._stopping = asyncio.Event()
+        self._fault: Fault | None = None
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """The process of each part, and our own."""
+        out: dict[str, int | None] = {"supervisor": os.getpid()}
+        for name, state in self._states.items():
+            out[name] = state.process.pid if state.process is not None else None
+        return out
+
+    def is_up(self) -> dict[str, bool]:
+        """Whether each part is ready."""
+        return {name: state.ready.is_set() for name, state in self._states.items()}
+
+    def restarts(self) -> dict[str, int]:
+        """How often each part was started again."""
+        return {name: max(0, state.starts - 1) for name, state in self._states.items()}
+
+    async def run(self, on_ready: Callable[[], Awaitable[None]]) -> None:
+        """Start everything, call ``on_ready`` once all is ready, and keep it so until `stop`.
+
+        Raises:
+            Fault: a part did not come up at all; everything was stopped again.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self.stop)
+        keepers = {name: asyncio.create_task(self._keep(s)) for name, s in self._states.items()}
+        announce = asyncio.create_task(self._announce(on_ready))
+        await self._stopping.wait()
+        announce.cancel()
+        self._tell({"event": "stopping"})
+        for name in reversed(self._states):
+            await self._end(self._states[name], keepers[name])
+        await asyncio.gather(announce, return_exceptions=True)
+        self._register.clear()
+        for state in self._states.values():
+            state.log.close()
+        if self._fault is not None:
+            raise self._fault
+
+    def stop(self) -> None:
+        """Let `run` stop everything and return."""
+        self._stopping.set()
+
+    async def _announce(self, on_ready: Callable[[], Awaitable[None]]) -> None:
+        for state in self._states.values():
+            await state.ready.wait()
+        try:
+            await on_ready()
+        except OSError as e:
+            self._give_up(Fault(f"the service cannot say that it is ready: {e}"))
+
+    async def _keep(self, state: _State) -> None:
+        """Run a part again and again."""
+        part = state.part
+        backoff = Backoff()
+        while True:
+            for name in part.needs:
+                await self._states[name].ready.wait()
+            began = time.monotonic()
+            await self._start(state)
+            reason = await self._run_once(state)
+            self._clean_up(state)
+            if state.ending:
+                return
+            if not state.was_ready and backoff.failures + 1 >= _FIRST_TRIES:
+                words = state.log.last_words()
+                said = f": {words}" if words else ""
+                self._give_up(Fault(f"{part.name} {reason}{said}; see {state.log.path}"))
+                return
+            seconds = backoff.after(time.monotonic() - began)
+            self._tell(
+                {
+                    "event": "part-ended",
+                    "part": part.name,
+                    "reason": reason,
+                    "last_words": state.log.last_words(),
+                    "retry_s": round(seconds, 1),
+                }
+            )
+            await asyncio.sleep(seconds)
+
+    async def _start(self, state: _State) -> None:
+        part = state.part
+        state.process = await asyncio.create_subprocess_exec(
+            *leashed(list(part.command)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=dict(part.environment),
+            start_new_session=True,
+            limit=_LONGEST_LINE,
+        )
+        state.starts += 1
+        self._register.note(part.name, state.process.pid)
+        self._tell(
+            {"event": "part-started", "part": part.name, "pids": {part.name: state.process.pid}}
+        )
+
+    async def _run_once(self, state: _State) -> str:
+        """Until the process ends; why it did, in words."""
+        process = state.process
+        assert process is not None  # noqa: S101 - started just before
+        reader = asyncio.create_task(self._read(state))
+        prober = asyncio.create_task(self._probe(state))
+        try:
+            code = await process.wait()
+        finally:
+            prober.cancel()
+            # A grandchild may keep the pipe open.
+            await asyncio.wait([reader], timeout=1)
+            reader.cancel()
+            await asyncio.gather(reader, prober, return_exceptions=True)
+        if code < 0:
+            return f"was ended by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+    async def _read(self, state: _State) -> None:
+        """Its output into its log, line by line; a line that is an event of ours is passed on."""
+        assert state.process is not None  # noqa: S101 - started just before
+        assert state.process.stdout is not None  # noqa: S101 - asked for with PIPE
+        stream = state.process.stdout
+        while True:
+            try:
+                line = await stream.readline()
+            except ValueError:  # longer than the limit: the stream has dropped it
+                continue
+            if not line:
+                return
+            state.log.write(line)
+            if line.startswith(b'{"event":'):
+                self._pass_on(state, line)
+
+    def _pass_on(self, state: _State, line: bytes) -> None:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return
+        self._tell({**event, "part": state.part.name})
+        if event["event"] == "running" and state.part.is_ready is None:
+            self._mark_ready(state)
+
+    async def _probe(self, state: _State) -> None:
+        part = state.part
+        end = time.monotonic() + part.ready_seconds
+        while not state.ready.is_set():
+            if part.is_ready is not None and await part.is_ready():
+                self._mark_ready(state)
+                return
+            if time.monotonic() > end and state.process is not None:
+                state.log.write(f"not ready within {part.ready_seconds:.0f} s\n".encode())
+                state.process.kill()
+                return
+            await asyncio.sleep(_PROBE_SECONDS)
+
+    def _mark_ready(self, state: _State) -> None:
+        if state.ready.is_set():
+            return
+        first = not state.was_ready
+        state.was_ready = True
+        state.ready.set()
+        self._tell(
+            {
+                "event": "part-ready",
+                "part": state.part.name,
+                "first": first,
+                "pids": {name: pid for name, pid in self.pids.items() if pid is not None},
+            }
+        )
+
+    async def _end(self, state: _State, keeper: asyncio.Task[None]) -> None:
+        state.ending = True
+        if state.process is None:
+            keeper.cancel()  # it waits for something
+        else:
+            state.process.terminate()
+            done, _ = await asyncio.wait([keeper], timeout=state.part.stop_seconds)
+            if not done and state.process is not None:
+                state.log.write(b"did not end by itself in time\n")
+                state.process.kill()
+        await asyncio.gather(keeper, return_exceptions=True)
+        self._clean_up(state)
+
+    def _clean_up(self, state: _State) -> None:
+        """Nothing of the part's session stays, whatever it had started itself."""
+        state.ready.clear()
+        if state.process is not None:
+            # The leader is gone, so whoever is in its session is one of its children.
+            end_session(Started(state.part.name, state.process.pid, psutil.boot_time()))
+            state.process = None
+
+    def _give_up(self, fault: Fault) -> None:
+        self._fault = fault
+        self.stop()

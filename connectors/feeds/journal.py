@@ -122,10 +122,14 @@ class Journal:
             raise LeaseLostError(poll.effect.feed_id)
         return await self.finish(poll)
 
-    async def recover(self) -> int:
-        """Complete what a crash left in the journal; how many articles were sent again."""
+    async def recover(self, poll_ids: Sequence[str] | None = None) -> int:
+        """Complete what a crash left in the journal; how many articles were sent again.
+
+        ``poll_ids``: what was taken over from another connector; None, at the start: all of ours.
+        """
         again = 0
-        while polls := await asyncio.get_running_loop().run_in_executor(None, self._store.pending):
+        loop = asyncio.get_running_loop()
+        while polls := await loop.run_in_executor(None, self._store.pending, 100, poll_ids):
             for poll in polls:
                 again += len(poll.messages)
             await asyncio.gather(*(self.finish(p) for p in polls))

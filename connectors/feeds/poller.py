@@ -117,6 +117,7 @@ class Poller:
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._feeds: dict[str, Feed] = {}
         self._active: dict[str, asyncio.Task[None]] = {}
+        self._recoveries: list[asyncio.Task[int]] = []
         self._lanes = Lanes(settings.places, settings.slow_places)
         self._seen = Batcher(self._seen_all, database)
         self._large = asyncio.Semaphore(settings.large_bodies)
@@ -139,16 +140,18 @@ class Poller:
                 now = self._now()
                 if now >= beat_at:
                     beat_at = now + LEASE_SECONDS / 4
-                    await self._in_database(self._beat, now)
+                    if taken := await self._in_database(self._beat, now):
+                        self._recoveries.append(asyncio.create_task(self._journal.recover(taken)))
                 if now >= prune_at:
                     prune_at = now + 86_400
                     await self._in_database(self._store.prune, now - _KEEP_SEEN)
                 await self._start_due(now)
                 await self._pause(stop)
         finally:
-            for task in self._active.values():
+            tasks: list[asyncio.Task[Any]] = [*self._active.values(), *self._recoveries]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._active.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def active(self) -> int:
@@ -318,9 +321,9 @@ class Poller:
     def _now(self) -> float:
         return self._clock.now().timestamp()
 
-    def _beat(self, now: float) -> None:
-        self._store.beat(now)
+    def _beat(self, now: float) -> list[str]:
         self._store.renew(tuple(self._active), now)
+        return self._store.beat(now)
 
     def _seen_all(self, feed_ids: Any) -> list[dict[str, Seen]]:
         found = self._store.seen(feed_ids)

@@ -35,6 +35,7 @@ def run() -> None:
     )
     # Its lines repeat what our own say, once for each broker and second.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     settings.home.mkdir(parents=True, exist_ok=True)
     try:
         asyncio.run(run_connector(config_of(settings)))

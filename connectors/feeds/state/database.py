@@ -15,6 +15,8 @@ from alembic.config import Config
 _LOG: Final = logging.getLogger(__name__)
 _MIGRATION_LOCK: Final = 0x5747_6665_6564  # any fixed number: PostgreSQL's advisory lock of ours
 FILE_NAME: Final = "feeds.db"
+_CHECK_WHOLE: Final = 64 * 1024 * 1024
+"""Bytes up to which the state file is read through at the start: less than a second."""
 
 
 def open_database(url: str) -> sa.Engine:
@@ -69,6 +71,11 @@ def _begin(connection: sa.Connection) -> None:
 
 
 def _broken(engine: sa.Engine) -> str | None:
+    path = Path(str(engine.url.database))
+    if path.exists() and (why := _cut_short(path)):
+        return why
+    if path.exists() and path.stat().st_size > _CHECK_WHOLE:
+        return None  # reading all of it would hold the start for long
     try:
         with engine.connect() as c:
             said = c.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
@@ -76,6 +83,21 @@ def _broken(engine: sa.Engine) -> str | None:
         text = str(e.orig)
         return text if "malformed" in text or "not a database" in text else None
     return None if said == "ok" else str(said).splitlines()[0]
+
+
+def _cut_short(path: Path) -> str | None:
+    """Whether the file is shorter than its head says (SQLite file format, 1.3: bytes 16 and 28)."""
+    with path.open("rb") as f:
+        head = f.read(100)
+    if not head:
+        return None  # a new one
+    if len(head) < 100 or not head.startswith(b"SQLite format 3\0"):
+        return "not a database"
+    page = int.from_bytes(head[16:18], "big")
+    pages = int.from_bytes(head[28:32], "big")
+    if path.stat().st_size < pages * (65536 if page == 1 else page):
+        return "cut short"
+    return None
 
 
 def _set_aside(path: Path) -> str:

@@ -174,8 +174,12 @@ class FeedStore:
             )
         self.beat(now)
 
-    def beat(self, now: float) -> None:
-        """Show a sign of life, and take over what connectors left that show none."""
+    def beat(self, now: float) -> list[str]:
+        """Show a sign of life, and take over the journals of connectors that show none.
+
+        Returns:
+            The poll ids that were taken over: they are ours to complete.
+        """
         insert = self._insert(CONNECTORS).values(name=self.owner, seen_at=now)
         with self._writing() as c:
             c.execute(
@@ -184,7 +188,13 @@ class FeedStore:
                 )
             )
             dead = sa.select(CONNECTORS.c.name).where(CONNECTORS.c.seen_at < now - DEAD_AFTER)
-            c.execute(sa.update(JOURNAL).where(JOURNAL.c.owner.in_(dead)).values(owner=self.owner))
+            take = sa.update(JOURNAL).where(JOURNAL.c.owner.in_(dead)).values(owner=self.owner)
+            return list(c.execute(take.returning(JOURNAL.c.poll_id)).scalars())
+
+    def leave(self) -> None:
+        """This connector is done for good and leaves nothing behind."""
+        with self._writing() as c:
+            c.execute(sa.delete(CONNECTORS).where(CONNECTORS.c.name == self.owner))
 
     # -- entries ----------------------------------------------------------------------------------
 
@@ -240,10 +250,17 @@ class FeedStore:
             )
         return {p.poll_id for p in taken}
 
-    def pending(self, limit: int = 100) -> list[FinishedPoll]:
-        """Journalled polls of ours that were not completed, with their exact bytes."""
+    def pending(
+        self, limit: int = 100, poll_ids: Sequence[str] | None = None
+    ) -> list[FinishedPoll]:
+        """Journalled polls of ours that were not completed, with their exact bytes.
+
+        ``poll_ids``: only these; else all, which only a connector without polls under way may ask.
+        """
         with self._engine.connect() as c:
             query = sa.select(JOURNAL).where(JOURNAL.c.owner == self.owner)
+            if poll_ids is not None:
+                query = query.where(JOURNAL.c.poll_id.in_(poll_ids[:_CHUNK]))
             polls = c.execute(query.order_by(JOURNAL.c.poll_id).limit(limit)).all()
             out = []
             for poll in polls:

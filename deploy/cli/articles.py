@@ -1,0 +1,72 @@
+"""`straitwatch articles`: archives out of the running system."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(
+        help="Articles that Kafka still holds.", no_args_is_help=True, rich_markup_mode=None
+    )
+    # A callback keeps the subcommand's name although there is only one.
+    group.callback()(_group)
+    group.command("export")(export)
+    app.add_typer(group, name="articles")
+
+
+def _group() -> None:
+    """Articles that Kafka still holds."""
+
+
+def export(
+    out: Annotated[
+        Path, typer.Option("--out", help="JSON lines; compressed when it ends in .zst.")
+    ],
+    since: Annotated[
+        str | None, typer.Option("--since", help="ISO 8601; by the time Kafka got an article.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="ISO 8601, exclusive.")] = None,
+    tagged: Annotated[
+        bool, typer.Option("--tagged", help="Only articles on a topic, with their tags.")
+    ] = False,
+) -> None:
+    """Write what Kafka still holds as an archive for `backtest` and `feeds import-archive`.
+
+    Example: straitwatch articles export --out month.jsonl.zst --since 2026-10-01
+    """
+    from connectors.bus.errors import BusError
+    from deploy.articles_export import export as run
+    from deploy.errors import Fault
+    from deploy.local.running import kafka_of
+    from deploy.settings import load
+
+    begin, end = _time("--since", since), _time("--until", until)
+    settings = load()
+    bootstrap = kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka)
+    try:
+        done = run(bootstrap, out, begin, end, tagged)
+    except BusError as e:
+        raise Fault(f"{e}; is the service running (`straitwatch up`)?") from e
+    typer.echo(f"straitwatch: {done.articles} articles", err=True)
+    if done.unreadable:
+        typer.echo(f"straitwatch: {done.unreadable} messages are no articles", err=True)
+
+
+def _time(option: str, text: str | None) -> datetime | None:
+    from datetime import UTC
+
+    from deploy.errors import WrongUse
+
+    if text is None:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as e:
+        raise WrongUse(f"{option}: '{text}' is no ISO 8601 time such as 2026-10-01T00:00Z") from e
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -1,26 +1,90 @@
-"""What commands that touch feeds share: where the list is, and who we say we are."""
+"""What commands that touch feeds share: where the list is, how it grows, and who we say we are."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from deploy.errors import Fault, WrongUse
+
 if TYPE_CHECKING:
+    from connectors.feeds.feed_list import Feed, FeedList
     from deploy.settings import Settings
 
 PACKAGED_LIST: Final = Path(__file__).parent / "feeds.toml"
+LIST_NAME: Final = "feeds.toml"
 VERSION: Final = "0.1"
+
+
+def feed_list_places(settings: Settings) -> tuple[Path, ...]:
+    """Where the feed list may be; the first that exists is used."""
+    if settings.feeds is not None:
+        return (settings.feeds,)
+    return settings.home / LIST_NAME, PACKAGED_LIST
 
 
 def feed_list_path(settings: Settings) -> Path:
     """The feed list in use: the operator's, else one in the home folder, else the packaged one."""
-    if settings.feeds is not None:
-        return settings.feeds
-    own = settings.home / "feeds.toml"
-    return own if own.exists() else PACKAGED_LIST
+    places = feed_list_places(settings)
+    return next((p for p in places if p.exists()), places[-1])
+
+
+def use_feed_list(settings: Settings) -> FeedList:
+    """The feeds of the list in use.
+
+    Raises:
+        WrongUse: it has faults; the message has a ``file:line: message`` for each.
+    """
+    from connectors.feeds.errors import FeedListError
+    from connectors.feeds.service import load_list
+
+    try:
+        return load_list(feed_list_path(settings))
+    except FeedListError as e:
+        raise WrongUse(str(e)) from e
+
+
+def add_to_list(settings: Settings, feeds: Sequence[Feed]) -> tuple[Path, list[Feed]]:
+    """Append ``feeds`` to the operator's list, begun from the packaged one when there is none.
+
+    Returns:
+        The list's file, and the feeds that were not in it before.
+    """
+    from connectors.feeds.errors import FeedListError
+    from connectors.feeds.feed_list import read_feed_list, write_feed
+
+    known = use_feed_list(settings).by_id()
+    source = feed_list_path(settings)
+    target = feed_list_places(settings)[0]
+    added = [f for f in feeds if f.feed_id not in known]
+    if not added:
+        return source, added
+    text = source.read_text(encoding="utf-8").rstrip("\n")
+    text = "\n\n".join([text, *(write_feed(f).rstrip("\n") for f in added)]).lstrip("\n") + "\n"
+    try:
+        read_feed_list(text, str(target))
+    except FeedListError as e:
+        raise WrongUse(f"the list would not be right with it: {e}") from e
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        new = target.with_name(f".{target.name}.{os.getpid()}.part")
+        new.write_text(text, encoding="utf-8")
+        new.replace(target)
+    except OSError as e:
+        raise Fault(f"{target}: {e.strerror or e}") from e
+    return target, added
+
+
+def database_url(settings: Settings) -> str:
+    """Where the connector's state is."""
+    from connectors.feeds.state.database import sqlite_url
+
+    url = settings.database_url
+    return url.get_secret_value() if url else sqlite_url(settings.home)
 
 
 def user_agent(contact: str | None) -> str:
     """Who we say we are: a publisher must be able to find out, and to complain."""
-    about = contact or "no contact set"
-    return f"Straitwatch/{VERSION} (news monitor; {about})"
+    return f"Straitwatch/{VERSION} (news monitor; {contact or 'no contact set'})"

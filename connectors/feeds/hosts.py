@@ -20,6 +20,9 @@ _FORGET_AFTER: Final = 600.0
 class _Host:
     active: int = 0
     free_at: float = 0.0
+    """When the next request may begin."""
+    queue_end: float = 0.0
+    """The last time that was given to one who waits."""
 
 
 class Hosts:
@@ -49,8 +52,8 @@ class Hosts:
         spacing = 0.0 if host in self._own else self._spacing
         if state.active < most and state.free_at <= now:
             return 0.0
-        state.free_at = max(state.free_at, now) + spacing
-        return max(state.free_at - now, 0.1)
+        state.queue_end = max(state.queue_end, state.free_at, now) + spacing
+        return max(state.queue_end - now, 0.1)
 
     def enter(self, host: str, now: float) -> None:
         """A request to ``host`` begins."""
@@ -68,4 +71,6 @@ class Hosts:
         if now < self._tidy_at:
             return
         self._tidy_at = now + _FORGET_AFTER
-        self._hosts = {h: s for h, s in self._hosts.items() if s.active or s.free_at > now}
+        self._hosts = {
+            h: s for h, s in self._hosts.items() if s.active or s.queue_end > now or s.free_at > now
+        }

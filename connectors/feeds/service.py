@@ -47,7 +47,8 @@ class FeedsConfig:
 
     database_url: str
     kafka_bootstrap: str
-    feed_list: Path
+    feed_lists: tuple[Path, ...]
+    """Where the feed list may be; the first that exists is used, and looked at again and again."""
     user_agent: str
     allow_hosts: tuple[str, ...] = ()
     poll_seconds: float = 120.0
@@ -73,7 +74,7 @@ async def run(config: FeedsConfig, connect: Callable[[], Publisher] | None = Non
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    feeds = load_list(config.feed_list)
+    feeds = load_list(in_use(config.feed_lists))
     registry = CollectorRegistry()
     metrics = FeedMetrics(registry)
     async with AsyncExitStack() as stack:
@@ -107,6 +108,11 @@ def load_list(path: Path) -> FeedList:
     except (OSError, UnicodeDecodeError) as e:
         raise FeedListError((f"{path}:1: cannot be read: {e}",)) from e
     return read_feed_list(text, str(path))
+
+
+def in_use(places: tuple[Path, ...]) -> Path:
+    """The first of ``places`` that exists, else the last."""
+    return next((p for p in places if p.exists()), places[-1])
 
 
 class _Parts:
@@ -171,15 +177,15 @@ class _Parts:
             task.result()  # a part that broke is a fault of ours: let it be seen
 
     async def _watch_list(self, stop: asyncio.Event) -> None:
-        path = self._config.feed_list
-        known = _stamp(path)
+        places = self._config.feed_lists
+        known = _stamp(in_use(places))
         while not stop.is_set():
             await asyncio.sleep(_LOOK_AT_LIST)
-            if (stamp := _stamp(path)) == known:
+            if (stamp := _stamp(in_use(places))) == known:
                 continue
             known = stamp
             try:
-                feeds = load_list(path)
+                feeds = load_list(in_use(places))
             except FeedListError as e:
                 for fault in e.faults:
                     _LOG.error("%s; the list as it was is kept", fault)
@@ -241,12 +247,12 @@ def _with_pace(config: FeedsConfig) -> PollerSettings:
     return replace(config.poller, pace=Pace(config.poll_seconds))
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def _stamp(path: Path) -> tuple[Path, int, int] | None:
     try:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return path, found.st_mtime_ns, found.st_size
 
 
 def _raise_file_limit() -> None:

@@ -48,15 +48,13 @@ def run() -> None:
 def config_of(settings: Settings) -> FeedsConfig:
     """What the connector is told by ``settings``."""
     from connectors.feeds.service import FeedsConfig
-    from connectors.feeds.state.database import sqlite_url
-    from deploy.feeds import feed_list_path, user_agent
+    from deploy.feeds import database_url, feed_list_places, user_agent
     from deploy.local.running import kafka_of
 
-    url = settings.database_url
     return FeedsConfig(
-        database_url=url.get_secret_value() if url else sqlite_url(settings.home),
+        database_url=database_url(settings),
         kafka_bootstrap=kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka),
-        feed_list=feed_list_path(settings),
+        feed_lists=feed_list_places(settings),
         user_agent=user_agent(settings.contact),
         allow_hosts=settings.allow_hosts,
         poll_seconds=settings.poll_seconds,

@@ -113,10 +113,36 @@ DESK: Final[tuple[Metric, ...]] = (
     Metric(
         "straitwatch_desk_deliveries",
         Kind.COUNTER,
-        "Attempts to deliver, by kind of channel and outcome: sent, retry, refused, repeat.",
+        "Attempts by kind of channel and outcome: sent, retry, refused, dead; repeat: sent again "
+        "after a crash that left open whether it had arrived.",
         ("channel", "outcome"),
     ),
+    Metric(
+        "straitwatch_desk_attempt_seconds",
+        Kind.HISTOGRAM,
+        "Length of one attempt, by kind of channel.",
+        ("channel",),
+        (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    ),
     Metric("straitwatch_desk_outbox_messages", Kind.GAUGE, "Messages that wait to be delivered."),
+    Metric(
+        "straitwatch_desk_undelivered_messages",
+        Kind.GAUGE,
+        "Messages that never will be delivered: refused, dead (given up) or dropped.",
+        ("state",),
+    ),
+    Metric(
+        "straitwatch_desk_open_alerts",
+        Kind.GAUGE,
+        "Episodes that are not closed, by topic and severity.",
+        ("topic", "severity"),
+    ),
+    Metric(
+        "straitwatch_desk_unreadable_records",
+        Kind.COUNTER,
+        "Records from Kafka that the desk could not read, by reason.",
+        ("reason",),
+    ),
     Metric(
         "straitwatch_desk_seen_to_delivered_seconds",
         Kind.HISTOGRAM,
@@ -169,6 +195,30 @@ DESK: Final[tuple[Metric, ...]] = (
     ),
     Metric(
         "straitwatch_series_warm", Kind.GAUGE, "1 when the baseline is warm.", ("topic", "series")
+    ),
+    Metric(
+        "straitwatch_series_blind",
+        Kind.GAUGE,
+        "1 when the feeds were silent in the newest bucket: its count says nothing.",
+        ("topic", "series"),
+    ),
+    Metric(
+        "straitwatch_series_bucket_timestamp_seconds",
+        Kind.GAUGE,
+        "Start of the newest bucket, Unix time: when it stands still, the pipeline does.",
+        ("topic", "series"),
+    ),
+    Metric(
+        "straitwatch_series_by_language",
+        Kind.GAUGE,
+        "Stories in the newest bucket, by language.",
+        ("topic", "series", "language"),
+    ),
+    Metric(
+        "straitwatch_series_by_level",
+        Kind.GAUGE,
+        "Stories in the newest bucket, by level of escalation.",
+        ("topic", "series", "level"),
     ),
 )
 

@@ -1,0 +1,1 @@
+"""Ways to an analyst: console, signed webhook, mail, and every service that apprise knows."""

@@ -1,0 +1,1 @@
+"""Alembic migrations of the desk's tables; `connectors.desk.database.migrate` runs them."""

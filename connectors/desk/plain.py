@@ -1,0 +1,54 @@
+"""Makes a stranger's text harmless to show: a feed's title is hostile everywhere.
+
+`clean` is for every output; `tame` and `tame_link` also take away what chat services act on.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+from urllib.parse import quote, urlsplit
+
+LONGEST_LINK: Final = 2048
+_BREAK: Final = "\N{WORD JOINER}"
+# Mentions (@everyone, <!here>, <@id>, <#id>), links with a text of their own ([text](url),
+# [a]: url), addresses that a service would make clickable: an invisible sign inside ends them all.
+_ACTIVE: Final = re.compile(r"@|<|\]|://|(?<=\bwww)\.", re.IGNORECASE)
+# Controls, formatting (the bidi controls among them), surrogates, private use, unassigned.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+
+
+def clean(text: str, longest: int) -> str:
+    """One line of visible characters, at most ``longest`` of them."""
+    seen = "".join(
+        " " if ch.isspace() else ch
+        for ch in text[: longest * 8]
+        if ch.isspace() or unicodedata.category(ch) not in _UNSEEN
+    )
+    line = " ".join(seen.split())
+    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def tame(text: str) -> str:
+    """Text, already `clean`, that pings nobody and links nowhere in any chat."""
+    return _ACTIVE.sub(lambda m: m[0] + _BREAK, text)
+
+
+def clean_link(link: str | None) -> str | None:
+    """The link when it is a plain http(s) address, else None."""
+    if not link or len(link) > LONGEST_LINK or not link.isprintable() or " " in link:
+        return None
+    try:
+        parts = urlsplit(link)
+        host = parts.hostname
+    except ValueError:
+        return None
+    if parts.scheme.lower() not in ("http", "https") or not host or parts.username is not None:
+        return None
+    return link
+
+
+def tame_link(link: str) -> str:
+    """The same address, already `clean_link`, with nothing that a chat would read as markup."""
+    return quote(link, safe=":/?#&=%+,;~.-_!$'")

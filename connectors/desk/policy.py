@@ -1,0 +1,56 @@
+"""When to try again: pure arithmetic, with the chance handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential, with full jitter above half: 1 s, 2 s, 4 s … up to ``longest``.
+
+    Half is kept so that a wait is never nothing, and the rest is left to chance so that desks that
+    failed together do not return together.
+    """
+
+    first: timedelta = timedelta(seconds=1)
+    longest: timedelta = timedelta(minutes=1)
+
+    def wait(self, failures: int, chance: float) -> timedelta:
+        """How long to wait after so many failures in a row (1 or more).
+
+        Args:
+            failures: how many.
+            chance: 0 to 1.
+        """
+        # 2**32 s is longer than any `longest`, and no float is overrun.
+        full: timedelta = min(self.longest, self.first * 2 ** min(failures - 1, 32))
+        return full * (0.5 + 0.5 * chance)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPolicy:
+    """How long and how often the dispatcher tries."""
+
+    message: Backoff = Backoff(longest=timedelta(minutes=5))
+    """Between attempts of one message."""
+    channel: Backoff = Backoff(longest=timedelta(seconds=30))
+    """A channel that fails is left alone for this long, whatever waits for it."""
+    give_up: timedelta = timedelta(hours=24)
+    """After that a message is dead: it shows in the metrics, the log and `alerts show`."""
+    longest_retry_after: timedelta = timedelta(hours=1)
+    """What a receiver may ask for; more would silence it for days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """At most ``burst`` messages in any ``window``: a fault upstream must not flood a person."""
+
+    burst: int
+    window: timedelta
+
+
+Chance = Callable[[], float]
+"""0 to 1, as `random.random`."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Engine, and_, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Engine, Select, and_, func, inspect, select
 
 from connectors.desk.database import VERSION_TABLE
 from connectors.desk.schema import CHANNEL, DECISION, OUTBOX, REVISION
@@ -48,16 +48,10 @@ class Archive:
 
     def is_ready(self) -> bool:
         """Whether a desk has ever made its tables here."""
-        try:
-            with self._engine.connect() as c:
-                return c.dialect.has_table(c, VERSION_TABLE) and c.dialect.has_table(
-                    c, REVISION.name
-                )
-        except SQLAlchemyError:
-            return False
+        return all(inspect(self._engine).has_table(t) for t in (VERSION_TABLE, REVISION.name))
 
-    def newest(self, topic: str | None = None, limit: int = 50) -> tuple[Alert, ...]:
-        """The newest revision of each episode, the latest episode first."""
+    def newest(self, topic: str | None = None, limit: int | None = None) -> tuple[Alert, ...]:
+        """The newest revision of each episode, the latest episode first; ``limit`` at most."""
         last = (
             select(REVISION.c.alert_id, func.max(REVISION.c.revision).label("revision"))
             .group_by(REVISION.c.alert_id)
@@ -135,7 +129,7 @@ class Archive:
                 Decided(r.revision, r.label, r.action, r.reason, r.at) for r in c.execute(query)
             )
 
-    def _records(self, query: object) -> Iterator[Alert]:
+    def _records(self, query: Select[Any]) -> Iterator[Alert]:
         with self._engine.connect() as c:
-            for row in c.execution_options(yield_per=100).execute(query):  # type: ignore[call-overload]
+            for row in c.execution_options(yield_per=100).execute(query):
                 yield codec.decode(Alert, bytes(row.record))

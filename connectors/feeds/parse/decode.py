@@ -19,6 +19,8 @@ from typing import Final
 
 import webencodings
 
+from connectors.feeds.parse.readability import readability
+
 GUESSED: Final = "encoding_guessed"
 """Nothing declared the charset rightly: it was found from the bytes."""
 REPAIRED: Final = "encoding_repaired"
@@ -66,7 +68,6 @@ _MARKS: Final = (
 
 _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s{0,20}=\s{0,20}["']([^"'>]{1,60})["']""")
 _HEADER = re.compile(r"""charset\s{0,20}=\s{0,20}["']?([^"';,\s]{1,60})""", re.IGNORECASE)
-_SAMPLE_CHARACTERS: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,9 @@ def decode(data: bytes, content_type: str | None) -> Decoded:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         return _not_utf8(data, declared)
-    if "iso-2022-jp" in declared and "\x1b" in text:
-        return _first(data, ("iso-2022-jp",)) or Decoded(text, (REPAIRED,))
+    # An escape is no character of XML or JSON: it can only switch between sets of characters.
+    if "\x1b$" in text and (japanese := _first(data, ("iso-2022-jp",))):
+        return japanese if "iso-2022-jp" in declared else Decoded(japanese.text, (GUESSED,))
     if text.isascii() or not declared or "utf-8" in declared:
         return Decoded(text)
     return Decoded(text, (GUESSED,))
@@ -133,25 +135,39 @@ def _declared(data: bytes, content_type: str | None) -> Iterator[str]:
 
 
 def _not_utf8(data: bytes, declared: tuple[str, ...]) -> Decoded:
+    mended = _mended(data, "utf-8")
+    if mended is not None:
+        return mended
     named = tuple(name for name in declared if name != "utf-8")
-    stated = _first(data, named)
-    scored = [] if stated is None else [(_readability(stated.text), stated)]
-    if not scored or scored[0][0] < _GOOD:
-        others = (_first(data, (name,)) for name in _ALTERNATIVES if name not in named)
-        scored.extend((_readability(g.text), Decoded(g.text, (GUESSED,))) for g in others if g)
-    # Mostly UTF-8 with some broken bytes (a cut in the middle of a character) is still UTF-8.
-    mended = data.decode("utf-8", "replace")
-    few = mended.count("\ufffd") * 20 < len(mended) - _ascii_count(mended)
-    if few or not named:
-        scored.append((_readability(mended), Decoded(mended, (REPAIRED,))))
-    if not scored:
-        return Decoded(mended, (REPAIRED,))
-    # The first of equals: what is stated goes before a guess unless the guess reads clearly better.
-    best_score, best = scored[0]
-    for score, candidate in scored[1:]:
-        if score > best_score + (_CLEARLY if best is stated else 0.0):
-            best_score, best = score, candidate
-    return best
+    stated = _first(data, named) or next(filter(None, (_mended(data, n) for n in named)), None)
+    others = (_first(data, (name,)) for name in _ALTERNATIVES if name not in named)
+    guesses = [Decoded(g.text, (GUESSED,)) for g in others if g]
+    if not guesses:
+        return stated or Decoded(data.decode("utf-8", "replace"), (REPAIRED,))
+    best = max(guesses, key=lambda g: readability(g.text))
+    if stated is None:
+        return best
+    margin = _CLEARLY if _beyond_ascii(stated.text) >= _FEW else _VERY_CLEARLY
+    return best if readability(best.text) > readability(stated.text) + margin else stated
+
+
+def _mended(data: bytes, name: str) -> Decoded | None:
+    """``data`` in that charset when only some bytes are wrong: a text that was cut or damaged."""
+    for codec in _codecs(name):
+        text = data.decode(codec, "replace")
+        broken = text.count("\ufffd")
+        if broken and _beyond_ascii(text) - broken >= _WHOLE_FOR_BROKEN * broken:
+            return Decoded(text, (REPAIRED,))
+    return None
+
+
+_WHOLE_FOR_BROKEN: Final = 3
+"""Whole characters for each broken one: another charset does not give so many by accident."""
+_CLEARLY: Final = 0.2
+"""A guess goes before what is stated only when it reads better by so much."""
+_VERY_CLEARLY: Final = 0.6
+_FEW: Final = 8
+"""Characters beyond ASCII below which it has to read very clearly better."""
 
 
 def _first(data: bytes, names: Iterable[str]) -> Decoded | None:
@@ -174,62 +190,5 @@ def _codecs(name: str) -> tuple[str, ...]:
     return (encoding.codec_info.name,)
 
 
-_GOOD: Final = 0.5
-_CLEARLY: Final = 0.25
-
-_COMMON: Final = frozenset(
-    # Kana, whole; half-width katakana are left out: they are what EUC-JP looks like read as
-    # Shift_JIS.
-    {chr(c) for c in range(0x3041, 0x30FF)}
-    | set("、。「」『』・ー，！？：；（）【】《》“”‘’…—–·〜％")
-    # The commonest Han characters of news in Japanese and both Chinese scripts.
-    | set(
-        "的一是不了在人有我他这这这中大来上个国到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可"
-    )
-    | set(
-        "里后小么心多天而能好都然没日于起还发成事只作当想看文无开手十用主行方又如前所本见经头面公同三已老从动两长"
-    )
-    | set(
-        "知民样现分将外但身些与高意进把法此实回二理美点月明其种声全工己话儿者向情部正名定女问力机给等几很业最间新"
-    )
-    | set(
-        "這來個國說們為會對後麼時過還發沒從無開當樣現與將進實點聲體話兒問機給幾業間東電車長門馬關係經濟"
-    )
-    | set(
-        "日本政府大会社新年月県市区警察発表東京大阪事件事故選挙首相内閣議員党関連国際経済問題情報"
-    )
-    | set(
-        "中国央行宣布报道记者北京上海美国台湾总统政策贸易关税军事演习部长会议表示称将对华制裁出口"
-    )
-    | set("臺灣總統軍演習關稅貿易報導記者經濟部長會議表示稱將對華制裁出口管制")
-    # Hangul syllables: no other charset turns into them by accident.
-    | {chr(c) for c in range(0xAC00, 0xD7A4)}
-    # Small letters of Cyrillic and Greek: a wrong Cyrillic charset swaps the cases.
-    | set("абвгдежзийклмнопрстуфхцчшщъыьэюяёіїєґў")
-    | set("αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώ")
-    | set("àáâãäåæçèéêëìíîïñòóôõöøùúûüýÿßœšžčćęąłńóśźżőűşğıřůěțșăâî")
-    | set("ÄÖÜÉÀÇÑÅØ«»°€£©®™")
-)
-"""Characters that real text is full of."""
-
-
-def _readability(text: str) -> float:
-    """Share of common characters among those beyond ASCII, 0 to 1; odd ones count against it."""
-    sample = _NOT_ASCII.findall(text, 0, 2_000_000)[:_SAMPLE_CHARACTERS]
-    if not sample:
-        return 1.0
-    common = sum(c in _COMMON for c in sample)
-    odd = sum(_is_odd(c) for c in sample)
-    return max(0.0, (common - 2 * odd) / len(sample))
-
-
-_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-
-
-def _is_odd(c: str) -> bool:
-    """Controls, private use, the replacement character: signs of a wrong charset."""
-    return "\x80" <= c <= "\x9f" or "\ue000" <= c <= "\uf8ff" or c == "\ufffd" or "｡" <= c <= "ﾟ"
-
-
-def _ascii_count(text: str) -> int:
-    return len(text.encode("ascii", "ignore"))
+def _beyond_ascii(text: str) -> int:
+    return len(text) - len(text.encode("ascii", "ignore"))

@@ -192,10 +192,10 @@ def _authors(raw: list[str]) -> tuple[str, ...]:
     """Names, without the addresses that RSS puts beside them, each once."""
     names: dict[str, None] = {}
     for author in raw[: limits.MAX_AUTHORS]:
-        line = text.one_line(text.from_markup(author, 2_000) if "&" in author else author, 500)
+        plain = text.from_markup(author, 1_000) if "&" in author else author[:1_000]
+        line = " ".join(text.clean(plain).split())
         match = _NAME_IN_BRACKETS.fullmatch(line) or _NAME_BEFORE_ADDRESS.fullmatch(line)
-        name = (match[1] if match else line).strip()[: limits.MAX_AUTHOR]
-        if name:
+        if name := text.one_line(match[1] if match else line, limits.MAX_AUTHOR):
             names[name] = None
     return tuple(names)
 

@@ -64,7 +64,7 @@ _TAG_PART = re.compile(r"[^'\"<>]{0,4000}+([>'\"<])")
 _LONGEST_TAG: Final = 4_000
 """Characters; in a longer one quotes mean nothing."""
 _LOOKS_LIKE_TAG = re.compile(r"<+(?=[A-Za-z/!?])")
-_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,9}(?![0-9])|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
 _MARKUP = re.compile(
     r"</?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>]{0,2000})?/?>|&[#A-Za-z][A-Za-z0-9]{1,31};"
 )

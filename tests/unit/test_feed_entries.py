@@ -1,0 +1,337 @@
+"""From what stands in a document to articles, rejects and hints."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from connectors.feeds.parse import document, limits
+from connectors.feeds.parse.model import (
+    DocumentReason,
+    FeedFormat,
+    ParsedEntry,
+    ParsedFeed,
+    RejectedEntry,
+    RejectReason,
+)
+
+NOW = datetime(2026, 7, 10, tzinfo=UTC)
+
+
+def parse(text: str | bytes, url: str | None = None, feed_id: str = "f", **more: int) -> ParsedFeed:
+    data = text.encode() if isinstance(text, str) else text
+    return document.parse(data, content_type=None, url=url, feed_id=feed_id, now=NOW, **more)
+
+
+def rss(items: str, channel: str = "") -> str:
+    return f"<rss version='2.0'><channel>{channel}{items}</channel></rss>"
+
+
+def article(text: str, **more: str) -> ParsedEntry:
+    (entry,) = parse(text, **more).entries  # type: ignore[arg-type]
+    assert isinstance(entry, ParsedEntry)
+    return entry
+
+
+# --- ids
+
+
+def test_an_edited_title_keeps_its_id() -> None:
+    before = article(rss("<item><title>Old</title><guid>g</guid></item>"))
+    after = article(rss("<item><title>New</title><guid>g</guid></item>"))
+    assert before.id == after.id
+
+
+def test_guids_that_differ_in_case_are_two_articles() -> None:
+    feed = parse(
+        rss(
+            "<item><title>a</title><guid>G</guid></item><item><title>a</title><guid>g</guid></item>"
+        )
+    )
+    assert len({e.id for e in feed.articles}) == 2
+
+
+def test_no_feed_can_take_anothers_id() -> None:
+    text = rss("<item><title>a</title><guid>g</guid></item>")
+    assert article(text, feed_id="one").id != article(text, feed_id="two").id
+
+
+def test_without_a_guid_the_link_names_the_article_and_without_one_the_title() -> None:
+    link = "<link>https://a.example/1</link>"
+    assert article(rss(f"<item><title>a</title>{link}</item>")).id == (
+        article(rss(f"<item><title>b</title>{link}</item>")).id
+    )
+    assert article(rss("<item><title>a</title></item>")).id != (
+        article(rss("<item><title>b</title></item>")).id
+    )
+
+
+def test_a_repeated_entry_is_a_duplicate() -> None:
+    item = "<item><title>a</title><guid>g</guid></item>"
+    assert parse(rss(item * 2)).entries[1] == RejectedEntry(RejectReason.DUPLICATE)
+
+
+def test_a_guid_that_different_articles_share_names_none_of_them() -> None:
+    items = "".join(
+        f"<item><title>t{i}</title><link>https://a.example/{i}</link><guid>all</guid></item>"
+        for i in range(3)
+    )
+    first, later = parse(rss(items)), parse(rss(items.replace("t0", "t0 again")))
+    assert len(first.articles) == 3
+    assert [e.id for e in first.articles] == [e.id for e in later.articles]
+    assert {e.guid for e in first.articles} == {"all"}
+
+
+def test_an_endless_guid_still_makes_an_id() -> None:
+    one, two = (
+        article(rss(f"<item><title>a</title><guid>{'x' * 9_000}{e}</guid></item>")) for e in "ab"
+    )
+    assert one.id != two.id
+    assert len(one.id) <= 256
+    assert one.guid == "x" * limits.MAX_GUID
+
+
+# --- texts
+
+
+def test_an_entry_without_a_title_takes_the_beginning_of_its_summary() -> None:
+    found = article(rss(f"<item><description>{'word ' * 60}</description></item>"))
+    assert found.title == "word " * 23 + "word…"
+
+
+def test_an_entry_without_any_text_is_rejected() -> None:
+    for item in (
+        "<item/>",
+        "<item><link>https://a.example/</link></item>",
+        "<item><title> </title></item>",
+    ):
+        assert parse(rss(item)).entries == (RejectedEntry(RejectReason.NO_TEXT),)
+
+
+def test_the_content_stands_in_for_a_summary_that_says_nothing() -> None:
+    ns = "xmlns:content='http://purl.org/rss/1.0/modules/content/'"
+    found = article(
+        rss(
+            f"<item {ns}><title>a</title><description>&lt;img src='x'/></description>"
+            "<content:encoded>&lt;p>Text</content:encoded></item>"
+        )
+    )
+    assert found.summary == "Text"
+
+
+def test_texts_are_bounded() -> None:
+    found = article(
+        rss(f"<item><title>{'t' * 50_000}</title><description>{'d ' * 90_000}</description></item>")
+    )
+    assert len(found.title) == limits.MAX_TITLE
+    assert len(found.summary) <= limits.MAX_SUMMARY
+
+
+def test_atom_text_is_literal_unless_it_is_plainly_html() -> None:
+    def title(inner: str) -> str:
+        return article(
+            f"<feed xmlns='http://www.w3.org/2005/Atom'><entry>{inner}</entry></feed>"
+        ).title
+
+    assert title("<title>AT&amp;T &amp; Co, 3 &lt; 4</title>") == "AT&T & Co, 3 < 4"
+    assert title("<title>&lt;b&gt;x&lt;/b&gt; y</title>") == "x y"
+    assert title("<title type='html'>A &amp;amp; B</title>") == "A & B"
+    assert (
+        title(
+            "<title type='xhtml'><div xmlns='http://www.w3.org/1999/xhtml'>A <i>b</i></div></title>"
+        )
+        == "A b"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stated", "name"),
+    [
+        ("ann@a.example (Ann Keeper)", "Ann Keeper"),
+        ("Ann Keeper &lt;ann@a.example&gt;", "Ann Keeper"),
+        ("Ann Keeper (ann@a.example)", "Ann Keeper"),
+        ("Ann &amp;amp; Bo", "Ann & Bo"),
+        ("ann@a.example", "ann@a.example"),
+        ("a." * 50_000, ("a." * 50_000)[: limits.MAX_AUTHOR]),
+    ],
+)
+def test_authors_are_names(stated: str, name: str) -> None:
+    assert article(rss(f"<item><title>a</title><author>{stated}</author></item>")).authors == (
+        name,
+    )
+
+
+def test_authors_are_few_and_each_once() -> None:
+    ns = "xmlns:dc='http://purl.org/dc/elements/1.1/'"
+    twice = "<dc:creator>A</dc:creator>" * 2
+    assert article(rss(f"<item {ns}><title>a</title>{twice}</item>")).authors == ("A",)
+    many = "".join(f"<dc:creator>{i}</dc:creator>" for i in range(30_000))
+    found = article(rss(f"<item {ns}><title>a</title>{many}</item>"))
+    assert len(found.authors) == limits.MAX_AUTHORS
+
+
+# --- dates and flags
+
+
+def test_the_update_date_stands_in_for_a_missing_or_unreadable_publication_date() -> None:
+    atom = "<feed xmlns='http://www.w3.org/2005/Atom'><entry><title>a</title>{}</entry></feed>"
+    updated = "<updated>2026-07-06T10:00:00Z</updated>"
+    for published, flags in (("", ()), ("<published>soon</published>", ("date_unreadable",))):
+        found = article(atom.format(published + updated))
+        assert found.published_at == datetime(2026, 7, 6, 10, tzinfo=UTC)
+        assert found.flags == flags
+
+
+def test_a_date_that_is_nowhere_is_flagged() -> None:
+    found = article(rss("<item><title>a</title></item>"))
+    assert (found.published_at, found.updated_at, found.flags) == (None, None, ("date_missing",))
+
+
+def test_only_articles_with_a_guessed_letter_carry_the_flag_of_their_document() -> None:
+    data = rss("<item><title>plain</title></item><item><title>déjà</title></item>").encode("cp1252")
+    plain, accented = parse(data).articles
+    assert "encoding_guessed" not in plain.flags
+    assert "encoding_guessed" in accented.flags
+
+
+# --- documents
+
+
+def test_what_is_beyond_the_most_entries_is_counted() -> None:
+    feed = parse(
+        rss("".join(f"<item><title>{i}</title></item>" for i in range(30))), max_entries=10
+    )
+    assert (len(feed.entries), feed.unread, feed.ok) == (10, 20, True)
+
+
+def test_at_least_500_entries_are_read() -> None:
+    assert limits.MAX_ENTRIES >= 500
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", DocumentReason.EMPTY),
+        (b"\xef\xbb\xbf \n\0", DocumentReason.EMPTY),
+        (b"<?xml version='1.0'?>", DocumentReason.NOT_A_FEED),
+        (b"/etc/passwd", DocumentReason.NOT_A_FEED),
+        (b"https://a.example/feed.xml", DocumentReason.NOT_A_FEED),
+        (b"<html><body>rss</body></html>", DocumentReason.NOT_A_FEED),
+        (b"<opml version='2.0'><body/></opml>", DocumentReason.NOT_A_FEED),
+        (
+            b"<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#'/>",
+            DocumentReason.NOT_A_FEED,
+        ),
+        (b"<urlset><url><loc>https://a.example/</loc></url></urlset>", DocumentReason.NOT_A_FEED),
+        (b'{"items": {}}', DocumentReason.NOT_A_FEED),
+        (b'{"items": [' + b"9" * 100_000 + b"]}", DocumentReason.NOT_A_FEED),
+        (b"[" * 100_000, DocumentReason.NOT_A_FEED),
+        (b"<" * 100_000, DocumentReason.NOT_A_FEED),
+        (b"\x00" + bytes(range(256)) * 40, DocumentReason.NOT_A_FEED),
+        (b"x" * (limits.MAX_DOCUMENT_BYTES + 1), DocumentReason.TOO_LARGE),
+    ],
+)
+def test_what_is_no_feed_says_why(data: bytes, reason: DocumentReason) -> None:
+    feed = parse(data)
+    assert (feed.ok, feed.format, feed.entries, feed.reason) == (False, None, (), reason)
+    assert feed.detail
+
+
+def test_a_feed_without_entries_is_a_feed() -> None:
+    assert parse(rss("")).ok
+    assert parse("<rss version='2.0'><channel><title>a & b</title></channel></rss>").ok
+
+
+@pytest.mark.parametrize(
+    ("text", "format_"),
+    [
+        ("<rss><channel><item><title>a</title></item></channel></rss>", FeedFormat.RSS),
+        ("<rss><item><title>a</title></item></rss>", FeedFormat.RSS),
+        ("<channel><item><title>a</title></item></channel>", FeedFormat.RSS),
+        ("<RSS><CHANNEL><ITEM><TITLE>a</TITLE></ITEM></CHANNEL></RSS>", FeedFormat.RSS),
+        ("<feed><entry><title>a</title></entry></feed>", FeedFormat.ATOM),
+        ("<entry xmlns='http://www.w3.org/2005/Atom'><title>a</title></entry>", FeedFormat.ATOM),
+        (
+            "<a:feed xmlns:a='http://purl.org/atom/ns#'><a:entry><a:title>a</a:title></a:entry></a:feed>",
+            FeedFormat.ATOM,
+        ),
+        (
+            "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns='http://my.netscape.com/rdf/simple/0.9/'><item><title>a</title></item></rdf:RDF>",
+            FeedFormat.RDF,
+        ),
+        (
+            "\n" * 30_000 + "<rss><channel><item><title>a</title></item></channel></rss>",
+            FeedFormat.RSS,
+        ),
+        (
+            "<?xml version='1.0'><rss><channel><item><title>a</title></item></channel></rss>",
+            FeedFormat.RSS,
+        ),
+        ("<rss><channel><item><title>a</title></item></channel></rss><p>trailing", FeedFormat.RSS),
+        ("<rss><channel><item><title>a</item></channel>", FeedFormat.RSS),
+        ('{"items": [{"content_text": "a"}]}', FeedFormat.JSON_FEED),
+    ],
+)
+def test_a_format_is_known_by_its_shape(text: str, format_: FeedFormat) -> None:
+    feed = parse(text)
+    assert feed.format == format_
+    assert [e.title for e in feed.articles] == ["a"]
+
+
+def test_a_foreign_title_does_not_pass_for_the_entrys() -> None:
+    feed = rss(
+        "<item xmlns:x='urn:x'><x:title>wrong</x:title><image><title>wrong</title></image>"
+        "<title>right</title></item>"
+    )
+    assert article(feed).title == "right"
+
+
+def test_a_name_whose_prefix_nobody_declared_is_still_read() -> None:
+    feed = parse(
+        "<rss><channel><item><title>a</title><dc:creator>Ann</dc:creator></item></channel></rss>"
+    )
+    assert feed.articles[0].authors == ("Ann",)
+
+
+# --- links and hints
+
+
+def test_relative_links_are_relative_to_the_site() -> None:
+    item = "<item><title>a</title><link>/1</link></item>"
+    site = "<link>https://site.example/</link>"
+    assert article(rss(item, site), url="https://proxy.example/f").link == "https://site.example/1"
+    assert article(rss(item), url="https://proxy.example/f").link == "https://proxy.example/1"
+    assert article(rss(item)).link is None
+
+
+def test_a_permalink_stands_in_for_a_missing_link() -> None:
+    guid = "https://a.example/1"
+    assert article(rss(f"<item><title>a</title><guid>{guid}</guid></item>")).link == guid
+    no = f"<item><title>a</title><guid isPermaLink='false'>{guid}</guid></item>"
+    assert article(rss(no)).link is None
+
+
+@pytest.mark.parametrize(
+    ("ttl", "seconds"),
+    [
+        ("30", 1_800),
+        ("0", None),
+        ("-1", None),
+        ("1" + "0" * 18, None),
+        ("99999999", 604_800),
+        ("x", None),
+    ],
+)
+def test_an_interval_that_a_feed_asks_for_is_bounded(ttl: str, seconds: int | None) -> None:
+    assert parse(rss("", f"<ttl>{ttl}</ttl>")).hints.ttl_seconds == seconds
+
+
+def test_hints_are_clean() -> None:
+    channel = (
+        "<title>A &lt;script>x&lt;/script> b</title><language>EN_us</language>"
+        "<link xmlns='http://www.w3.org/2005/Atom' rel='hub' href='javascript:x'/>"
+        "<link xmlns='http://www.w3.org/2005/Atom' rel='self' href='https://u:p@a.example/'/>"
+    )
+    hints = parse(rss("", channel)).hints
+    assert (hints.title, hints.language, hints.hub, hints.self_link) == ("A b", "en-us", None, None)

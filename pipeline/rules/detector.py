@@ -156,9 +156,7 @@ class TopicDetector:
         return TickResult(alerts, tuple(points))
 
     def spread(self) -> tuple[float, float]:
-        """``(phi, kappa)``: an ordinary count of escalation stories with mean m varies by
-        ``phi m + kappa m²``.
-        """
+        """``(phi, kappa)``: an ordinary count of mean m has the variance ``phi m + kappa m²``."""
         return self._escalation._spread()
 
     def _advance(self, bucket: int, statuses: list[tuple[int, FeedStatus]]) -> None:

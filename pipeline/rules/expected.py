@@ -35,7 +35,7 @@ def weekday(hour: int) -> int:
 class SeasonalSettings:
     """How fast a seasonal model learns, and what it believes before."""
 
-    level_half_life: float = 96.0
+    level_half_life: float = 48.0
     """Hours. Follows a new normal within days."""
     hour_half_life: float = 14.0
     """Days, of each hour of the day."""
@@ -43,7 +43,7 @@ class SeasonalSettings:
     """Weeks, of each weekday."""
     hour_prior: float = 6.0
     """Counts that the prior profile weighs in each hour of the day."""
-    weekday_prior: float = 25.0
+    weekday_prior: float = 50.0
     """The same for each weekday."""
     level_shape: float = 0.4
     level_hours: float = 1.0

@@ -20,31 +20,30 @@ from pipeline.rules.exposure import BUCKETS_A_DAY, KEEP_BUCKETS, Completeness, E
 from pipeline.rules.spike import tail_score
 from pipeline.rules.times import BUCKET, BUCKETS_AN_HOUR, HOUR
 
-WINDOWS: Final = (6, 12, 36, 72, 288)
-"""Buckets: 30 min, 1, 3, 6 and 24 h."""
+WINDOWS: Final = (4, 6, 9, 12, 18, 24, 36, 54, 72, 108, 144, 288)
+"""Buckets: 20 min to 24 h, each about half as long again. A coarser set costs minutes of delay."""
 
+_MODEL: Final = SeasonalSettings()
 _DEFAULT_RATE: Final = 0.10
-_DECADE: Final = 1.33
+_DECADE: Final = 1.2
 
 
 @dataclass(frozen=True, slots=True)
 class SpikeSettings:
     """The numbers of the decision; the defaults are measured on the benchmark (detector page)."""
 
-    threshold: float = 3.3
-    """Score from which a spike is one."""
+    threshold: float = 3.6
+    """Score from which a spike is one; by `at_sensitivity` for another rate of false alerts."""
     minimum: float = 4.0
     """Fewest stories in the window."""
     ratio: float = 1.6
     """Smallest multiple of the expected count."""
     owners: int = 3
     """Fewest distinct owners."""
-    cap: float = 0.4
-    """One owner's excess counts at most this share of the excess of all others."""
-    model_error: float = 0.03
+    cap: float = 0.2
+    """One owner's excess counts at most this share of the excess of all others, or one story."""
+    model_error: float = 0.02
     """Squared relative error of the expected count that no learning removes."""
-    long_window_penalty: float = 0.3
-    """Correction for looking at many windows."""
     fresh: int = 3 * HOUR
     """Seconds: an article older than this when seen only teaches."""
     warm_hours: int = 72
@@ -106,7 +105,7 @@ class SeriesCore:
         self._settings = settings
         self._exposure = exposure
         self._completeness = completeness
-        self.model = Seasonal(SeasonalSettings())
+        self.model = Seasonal(_MODEL)
         self._dispersion = Dispersion()
         self.bucket = 0
         """The newest bucket, not yet ended."""
@@ -299,8 +298,7 @@ class SeriesCore:
             if count < s.minimum or count < s.ratio * mean:
                 continue
             variance = phi * mean + kappa * mean * mean
-            penalty = s.long_window_penalty if width > 6 else 0.0
-            score = tail_score(count, mean, variance) - penalty
+            score = tail_score(count, mean, variance)
             if score <= best_score:
                 continue
             owners = self._owners_in(width)
@@ -310,7 +308,7 @@ class SeriesCore:
             if capped < count:
                 if capped < s.minimum or capped < s.ratio * mean:
                     continue
-                score = tail_score(capped, mean, variance) - penalty
+                score = tail_score(capped, mean, variance)
             if score > best_score:
                 best_score = score
                 best = Spike(score, width, count, mean, variance, len(owners))
@@ -336,7 +334,7 @@ class SeriesCore:
         for owner, n in owners.most_common(3):
             usual = mean * self._owner_weight[owner] / weight
             rest = capped - n - (mean - usual)
-            limit = max(1.5, self._settings.cap * max(rest, 0.0))
+            limit = max(1.0, self._settings.cap * max(rest, 0.0))
             if n - usual > limit:
                 capped -= n - usual - limit
         return capped
@@ -407,7 +405,7 @@ class SeriesCore:
     ) -> SeriesCore:
         """The inverse of `to_json`."""
         self = cls(settings, exposure, completeness)
-        self.model = Seasonal.from_json(raw["model"], SeasonalSettings())
+        self.model = Seasonal.from_json(raw["model"], _MODEL)
         self._dispersion = Dispersion.from_json(raw["dispersion"])
         self.bucket, self.since, self._base = raw["bucket"], raw["since"], raw["base"]
         self._fresh, self._late = list(raw["fresh"]), list(raw["late"])

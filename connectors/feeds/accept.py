@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -69,16 +69,15 @@ def accept(feed: Feed, parsed: ParsedFeed, known: Mapping[str, Seen], now: datet
     if parsed.unread:
         rejects[OVER_LIMIT] = parsed.unread
     stamp = now.timestamp()
-    restless = _dates_are_restless(parsed.articles, known)
+    digests = {e.id: _digest(e) for e in parsed.entries if isinstance(e, ParsedEntry)}
+    restless = _dates_are_restless(digests, known)
     for entry in parsed.entries:
         if not isinstance(entry, ParsedEntry):
             rejects[entry.reason] += 1
             continue
         before = known.get(entry.id)
-        digest = _digest(entry)
-        if before is not None and (
-            _same(before.digest, digest) or (restless and _same_text(before.digest, digest))
-        ):
+        digest = digests[entry.id]
+        if before is not None and _is_known(before.digest, digest, restless):
             duplicates += 1
             if stamp - before.last_seen_at > REFRESH_SEEN:
                 seen.append(Seen(entry.id, before.digest, before.revision, stamp))
@@ -128,20 +127,20 @@ def _digest(entry: ParsedEntry) -> str:
     )
 
 
-def _same(a: str, b: str) -> bool:
-    return a == b
+def _is_known(before: str, digest: str, restless: bool) -> bool:
+    return before == digest or (restless and _same_text(before, digest))
 
 
 def _same_text(a: str, b: str) -> bool:
     return a[:_TEXT_DIGITS] == b[:_TEXT_DIGITS]
 
 
-def _dates_are_restless(entries: Sequence[ParsedEntry], known: Mapping[str, Seen]) -> bool:
+def _dates_are_restless(digests: Mapping[str, str], known: Mapping[str, Seen]) -> bool:
     """Whether this document dates everything anew, as feeds do that state the time of the request.
 
     Three known entries or more, and most of them with the same text under another date: those are
     no edits, and would else come as a revision of every entry at every poll.
     """
-    pairs = [(known[e.id].digest, _digest(e)) for e in entries if e.id in known]
+    pairs = [(known[i].digest, digest) for i, digest in digests.items() if i in known]
     moved = sum(a != b and _same_text(a, b) for a, b in pairs)
     return len(pairs) >= 3 and 2 * moved > len(pairs)

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from publicsuffixlist import PublicSuffixList
@@ -143,9 +144,6 @@ def write_feed(feed: Feed) -> str:
     return "\n".join(out) + "\n"
 
 
-_SUFFIXES: list[PublicSuffixList] = []
-
-
 def registrable_domain(url: str | None) -> str | None:
     """The domain that somebody registered for the host of ``url`` (``a.b.co.uk`` -> ``b.co.uk``).
 
@@ -158,11 +156,17 @@ def registrable_domain(url: str | None) -> str | None:
         host = parse_address(url).host
     except AddressError:
         return None
-    if not _SUFFIXES:
-        _SUFFIXES.append(PublicSuffixList())  # read once, and only when asked: 30 ms
-    if host[-1].isdigit():
-        return host
-    return _SUFFIXES[0].privatesuffix(host) or host
+    return host if host[-1].isdigit() else _domain(host)
+
+
+@lru_cache(maxsize=4096)
+def _domain(host: str) -> str:
+    return str(_suffixes().privatesuffix(host) or host)
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()  # read once, and only when asked: 30 ms
 
 
 class _Lines:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import logging
 import random
-import uuid
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -115,6 +116,9 @@ class Poller:
         self._settings = settings
         self._clock = clock or SystemClock()
         self._rng = rng or random.Random()  # noqa: S311 - jitter
+        # Names polls in the journal, in order; random once, not each time.
+        self._run = secrets.token_hex(8)
+        self._poll_number = itertools.count()
         self._feeds: dict[str, Feed] = {}
         self._active: dict[str, asyncio.Task[None]] = {}
         self._recoveries: list[asyncio.Task[int]] = []
@@ -127,7 +131,8 @@ class Poller:
     async def use(self, feeds: FeedList) -> None:
         """Poll ``feeds`` from now on."""
         self._feeds = {f.feed_id: f for f in feeds if f.enabled}
-        spread = min(self._settings.spread, self._settings.pace.shortest / 2)
+        # A few feeds may all be asked at once; an hour's worth of them may not.
+        spread = min(self._settings.spread, self._settings.pace.shortest / 2, 0.1 * len(feeds))
         await self._in_database(self._store.sync_list, feeds, self._now(), spread)
         self._wake.set()
 
@@ -196,7 +201,7 @@ class Poller:
             accepted = accept(feed, parsed, known, self._clock.now())
         result = replace(result, body=b"")
         finished = FinishedPoll(
-            uuid.uuid4().hex,
+            f"{self._run}-{next(self._poll_number):010}",
             self._effect(row, feed, result, parsed, accepted, digest, full),
             tuple(
                 Outgoing(a.article_id.encode("utf-8", "surrogatepass"), encode(a))

@@ -1,0 +1,105 @@
+"""`straitwatch bench`: the measurements behind every claim about speed.
+
+To add one, write it in `deploy.bench`, add a function here that imports it when it is called, and
+register it below.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group of commands."""
+    bench = typer.Typer(
+        help="Measure how fast the parts are on this machine.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    bench.callback()(_group)
+    bench.command("tagging")(tagging)
+    bench.command("feeds")(feeds)
+    app.add_typer(bench, name="bench")
+
+
+def _group() -> None:
+    """Measure how fast the parts are on this machine."""
+
+
+def tagging(
+    articles: Annotated[int, typer.Option(min=100, help="Articles in each measurement.")] = 2000,
+    topics: Annotated[
+        Path | None,
+        typer.Option("--topics", help="Folder of topic files; default: those in force."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
+) -> None:
+    """Articles a second on one core: the tagger, and the same terms as regular expressions.
+
+    Example: straitwatch bench tagging
+    """
+    from deploy.bench.tagging import as_records, run
+    from deploy.topic_files import load_topics
+
+    rows = run(load_topics(topics), articles)
+    if as_json:
+        for record in as_records(rows):
+            typer.echo(json.dumps(record))
+        return
+    typer.echo("load          bytes  topics   tagger/s   µs each    regex/s")
+    for row in rows:
+        typer.echo(
+            f"{row.load:12}  {row.bytes:5}  {row.topics:6}  {row.tagger:9,.0f}  {row.us:8.1f}"
+            f"  {row.regex:9,.0f}"
+        )
+
+
+def feeds(
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each measurement.")] = 10,
+    sizes: Annotated[
+        str, typer.Option("--sizes", help="Feeds in the list for the memory; empty: none.")
+    ] = "10000,100000",
+    hostile: Annotated[
+        int, typer.Option("--hostile", help="Pairs of runs with and without hostile feeds.")
+    ] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
+) -> None:
+    """Feeds a second that the connector polls, beside a plain loop; its memory; hostile feeds.
+
+    Example: straitwatch bench feeds --hostile 5
+    """
+    from dataclasses import asdict
+
+    from deploy.bench.feeds import isolation, speeds, weights
+
+    def say(text: str) -> None:
+        typer.echo(f"straitwatch: {text}", err=True)
+
+    wanted = tuple(int(s) for s in sizes.split(",") if s.strip())
+    rows = [asdict(s) | {"plain_feeds_per_s": plain} for s, plain in speeds(seconds, say)]
+    memory = [{"feeds": n, "rss_mib": s.rss_mib} for n, s in weights(wanted, seconds)]
+    delay = []
+    if hostile:
+        alone, among, ratio = isolation(hostile, max(seconds, 20), say)
+        delay = [{"p99_alone_ms": alone, "p99_among_hostile_ms": among, "ratio": ratio}]
+    if as_json:
+        for row in [*rows, *memory, *delay]:
+            typer.echo(json.dumps(row))
+        return
+    typer.echo("answers      feeds/s  articles/s  CPU ms/feed  plain loop/s")
+    for row in rows:
+        typer.echo(
+            f"{row['kind']:10}  {row['feeds_per_s']:8,.0f}  {row['articles_per_s']:10,.0f}"
+            f"  {row['cpu_ms_per_feed']:11.2f}  {row['plain_feeds_per_s']:12,.0f}"
+        )
+    for row in memory:
+        typer.echo(f"{row['feeds']:,} feeds: {row['rss_mib']:.0f} MiB")
+    for row in delay:
+        typer.echo(
+            f"p99 of healthy feeds {row['p99_alone_ms']:.1f} ms alone, "
+            f"{row['p99_among_hostile_ms']:.1f} ms among 30 % hostile ones: {row['ratio']:.2f} times"
+        )

@@ -1,0 +1,1 @@
+"""Runs the rules on an archive, from tagging to alerts, and reports what would have happened."""

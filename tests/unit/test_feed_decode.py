@@ -101,22 +101,13 @@ def test_hardly_any_mojibake_goes_without_a_flag() -> None:
     assert len(silent) <= 2
 
 
-@pytest.mark.parametrize(
-    "label",
-    [
-        "utf-7",
-        "undefined",
-        "idna",
-        "unicode_escape",
-        "punycode",
-        "hex",
-        "../../etc/passwd",
-        "x" * 50,
-        "x-user-defined",
-        "replacement",
-        "\x80\x81",
-    ],
+LABELS = (
+    *("utf-7", "undefined", "idna", "unicode_escape", "punycode", "hex", "../../etc/passwd"),
+    *("x" * 50, "x-user-defined", "replacement", "\x80\x81"),
 )
+
+
+@pytest.mark.parametrize("label", LABELS, ids=ascii)
 def test_a_label_that_the_web_does_not_know_is_as_good_as_absent(label: str) -> None:
     data = b"<?xml version='1.0' encoding='" + label.encode("latin-1") + b"'?><t>\\x3c +ADw-</t>"
     assert "<t>\\x3c +ADw-</t>" in decode(data, None).text

@@ -253,11 +253,17 @@ def test_a_feed_without_entries_is_a_feed() -> None:
         ("<feed><entry><title>a</title></entry></feed>", FeedFormat.ATOM),
         ("<entry xmlns='http://www.w3.org/2005/Atom'><title>a</title></entry>", FeedFormat.ATOM),
         (
-            "<a:feed xmlns:a='http://purl.org/atom/ns#'><a:entry><a:title>a</a:title></a:entry></a:feed>",
+            (
+                "<a:feed xmlns:a='http://purl.org/atom/ns#'>"
+                "<a:entry><a:title>a</a:title></a:entry></a:feed>"
+            ),
             FeedFormat.ATOM,
         ),
         (
-            "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' xmlns='http://my.netscape.com/rdf/simple/0.9/'><item><title>a</title></item></rdf:RDF>",
+            (
+                "<rdf:RDF xmlns:rdf='http://www.w3.org/1999/02/22-rdf-syntax-ns#' "
+                "xmlns='http://my.netscape.com/rdf/simple/0.9/'><item><title>a</title></item></rdf:RDF>"
+            ),
             FeedFormat.RDF,
         ),
         (

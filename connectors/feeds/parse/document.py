@@ -99,7 +99,7 @@ def _read(text: str, max_entries: int) -> RawFeed | ParsedFeed:
             return _refused(DocumentReason.NOT_A_FEED, what)
     if not (_FEED_START.search(text) and _ENTRY_START.search(text)):
         return _refused(DocumentReason.NOT_A_FEED, what)
-    found = loose.read(text, max_entries)
+    found = loose.read(xml_tree.mended(text), max_entries)
     return found or _refused(DocumentReason.UNREADABLE, "broken beyond repair")
 
 

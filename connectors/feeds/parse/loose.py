@@ -21,12 +21,21 @@ _MOST_CHARACTERS: Final = 2 * MIB
 """Its regular expressions are not linear; a larger document would only meet the worker's time
 limit."""
 
+_FAULTS: Final = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError),
+    *(TypeError, ValueError),
+)
+"""What it raises on documents that it did not foresee: they are broken beyond repair."""
+
 
 def read(text: str, max_entries: int) -> RawFeed | None:
-    """The feed that feedparser finds in ``text``; None when it finds no entry."""
+    """The feed that feedparser finds in ``text``; None when it finds no entry, or fails."""
     if len(text) > _MOST_CHARACTERS:
         return None
-    found = _parsed(_feedparser(), text.encode())
+    try:
+        found = _parsed(_feedparser(), text.encode())
+    except _FAULTS:
+        return None
     if not found.entries:
         return None
     return RawFeed(

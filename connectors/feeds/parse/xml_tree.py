@@ -31,21 +31,27 @@ def read(text: str) -> Tree | None:
     body, entities = _without_prolog(text)
     if not body:
         return None
-    if not entities:
-        try:
-            return Tree(etree.fromstring(body.encode(), _STRICT), recovered=False)
-        except etree.XMLSyntaxError:
-            pass
+    if not entities and (root := _tree(body.encode(), _STRICT)) is not None:
+        return Tree(root, recovered=False)
     mended = _mend(body, entities).encode()
-    try:
-        return Tree(etree.fromstring(mended, _STRICT), recovered=False)
-    except etree.XMLSyntaxError:
-        pass
-    try:
-        root = etree.fromstring(mended, _RECOVERING)
-    except etree.XMLSyntaxError:
-        return None
+    if (root := _tree(mended, _STRICT)) is not None:
+        return Tree(root, recovered=False)
+    root = _tree(mended, _RECOVERING)
     return None if root is None else Tree(root, recovered=True)
+
+
+def mended(text: str) -> str:
+    """``text`` from its root on, with references and characters put right, for another parser."""
+    return _mend(*_without_prolog(text))
+
+
+def _tree(data: bytes, parser: etree.XMLParser) -> etree._Element | None:
+    try:
+        return etree.fromstring(data, parser)
+    except etree.XMLSyntaxError as e:
+        if e.code == etree.ErrorTypes.ERR_NO_MEMORY:
+            raise MemoryError from e
+        return None
 
 
 def _parser(*, recover: bool) -> etree.XMLParser:

@@ -66,6 +66,7 @@ class Desk:
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._publisher: Publisher | None = None
+        self._close_metrics: Callable[[], None] = lambda: None
         kinds = {channel.row.kind for channel in channels}
         self._workers = Workers(
             [
@@ -126,6 +127,7 @@ class Desk:
                 self._publisher.close(2)
             for channel in self._channels:
                 channel.close()
+            self._close_metrics()
         if self._failure is not None:
             raise self._failure
 
@@ -139,7 +141,14 @@ class Desk:
         Raises:
             OSError: the port is in use.
         """
-        server, _ = start_http_server(port, host, self.metrics.registry)
+        server, thread = start_http_server(port, host, self.metrics.registry)
+
+        def close() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        self._close_metrics = close
         return int(server.server_port)
 
     def _connected(self) -> Publisher:

@@ -6,6 +6,7 @@ Source: the Standard Webhooks specification, v1 (headers, signature, what to try
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -28,6 +29,7 @@ from connectors.desk.store import ChannelRow
 from pipeline.contracts.clock import Clock
 
 _TIMEOUT: Final = httpx.Timeout(15, connect=5)
+_SHORT: Final = 65_536
 _HOPELESS: Final = frozenset({400, 405, 406, 410, 411, 413, 414, 415, 422, 431, 501, 505})
 """The message or the address is at fault and stays so. All else may be mended at the other side: a
 key renewed (401, 403), a route deployed (404), a service back (5xx)."""
@@ -77,6 +79,7 @@ class WebhookChannel:
         try:
             # Streamed, so that an endless answer is never read.
             with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+                _read_short(answer)
                 return _outcome(answer.status_code, answer.headers.get("retry-after"), now)
         except httpx.TimeoutException as e:
             return Retry(f"no answer in time ({type(e).__name__})")
@@ -113,6 +116,13 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     return max(at - now, timedelta(0))
+
+
+def _read_short(answer: httpx.Response) -> None:
+    """Read an answer of ordinary length to its end, which keeps the connection for the next one."""
+    with suppress(ValueError):
+        if int(answer.headers.get("content-length", "")) <= _SHORT:
+            answer.read()
 
 
 def _outcome(status: int, wait: str | None, now: datetime) -> Outcome:

@@ -46,6 +46,8 @@ class JobOptions:
     name: str = JOB_NAME
     sensitivity: Mapping[str, float] = field(default_factory=dict)
     """By topic: false alerts a week that one is willing to see; others take the default."""
+    topic_prefix: str = ""
+    """Before the name of every Kafka topic: several installations on one Kafka."""
     extra: tuple[str, ...] = ()
     """More options for Beam's runner, as on its command line."""
 
@@ -106,24 +108,29 @@ def build(root: Any, options: JobOptions) -> None:
     """
     from pipeline.graph import Sinks, Sources
     from pipeline.graph import build as build_graph
-    from pipeline.io.kafka_sink import KafkaTopics
+    from pipeline.io.kafka_sink import KafkaTopics, WriteKafka
     from pipeline.io.kafka_source import ReadKafka, partitions_of
 
     kafka = KafkaTopics.at(options.bootstrap)
-    partitions = partitions_of(options.bootstrap, (topics.ARTICLES, topics.FEEDS))
+    articles, feeds = (options.topic_prefix + name for name in (topics.ARTICLES, topics.FEEDS))
+    partitions = partitions_of(options.bootstrap, (articles, feeds))
+
+    def sink(name: str) -> WriteKafka:
+        return kafka.sink(options.topic_prefix + name)
+
     build_graph(
         root,
         Sources(
-            articles=ReadKafka(options.bootstrap, topics.ARTICLES, partitions[topics.ARTICLES]),
-            feeds=ReadKafka(options.bootstrap, topics.FEEDS, partitions[topics.FEEDS]),
+            articles=ReadKafka(options.bootstrap, articles, partitions[articles]),
+            feeds=ReadKafka(options.bootstrap, feeds, partitions[feeds]),
         ),
         Sinks(
-            tagged=kafka.sink(topics.TAGGED),
-            series=kafka.sink(topics.SERIES),
-            alerts=kafka.sink(topics.ALERTS),
-            ledger=kafka.sink(topics.LEDGER),
-            dead_articles=kafka.sink(topics.DEAD_LETTERS),
-            dead_feeds=kafka.sink(topics.DEAD_LETTERS),
+            tagged=sink(topics.TAGGED),
+            series=sink(topics.SERIES),
+            alerts=sink(topics.ALERTS),
+            ledger=sink(topics.LEDGER),
+            dead_articles=sink(topics.DEAD_LETTERS),
+            dead_feeds=sink(topics.DEAD_LETTERS),
         ),
         rules(options),
         options.generation,

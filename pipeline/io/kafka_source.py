@@ -90,9 +90,11 @@ class ReadKafka(beam.PTransform[Any, Any]):
 
     def expand(self, root: Any) -> Any:
         """`RawBatch`es."""
+        partitions = list(range(self.partitions))
         return (
             root
-            | "Partitions" >> beam.Create(list(range(self.partitions)))
+            | "Start" >> beam.Impulse()
+            | "Partitions" >> beam.FlatMap(lambda _: partitions).with_output_types(int)
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(_Read(self.bootstrap, self.topic))
         )
@@ -104,14 +106,8 @@ class _Tracker(OffsetRestrictionTracker):
     def is_bounded(self) -> bool:
         return False
 
-    def try_split(self, _fraction: float) -> tuple[OffsetRange, OffsetRange] | None:
-        whole = self._range
-        at = whole.start if self._current_position is None else self._current_position + 1
-        if at >= whole.stop:
-            return None
-        self._checkpointed = True
-        self._range = OffsetRange(whole.start, at)
-        return self._range, OffsetRange(at, whole.stop)
+    def try_split(self, _fraction: float) -> Any:
+        return super().try_split(0)  # type: ignore[no-untyped-call]
 
 
 class _Restrictions(RestrictionProvider):
@@ -160,7 +156,7 @@ class _Read(beam.DoFn):
     def setup(self) -> None:
         self._readers: _Readers = self._shared.acquire(_Readers)
 
-    @beam.DoFn.unbounded_per_element()
+    @beam.DoFn.unbounded_per_element()  # type: ignore[untyped-decorator]
     def process(
         self,
         partition: int,

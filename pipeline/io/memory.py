@@ -27,9 +27,13 @@ class ReadMemory(beam.PTransform[Any, Any]):
 
     def expand(self, root: Any) -> Any:
         """`RawBatch`es."""
-        return root | "Batches" >> beam.Create(
-            [timed(batch) for batch in self.batches]
-        ).with_output_types(Any)
+        batches = [timed(batch) for batch in self.batches]
+        # Not with Create, which may change the order.
+        return (
+            root
+            | "Start" >> beam.Impulse()
+            | "Batches" >> beam.FlatMap(lambda _: batches).with_output_types(Any)
+        )
 
 
 def timed(batch: RawBatch) -> TimestampedValue[Any]:

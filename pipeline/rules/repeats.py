@@ -80,30 +80,45 @@ class KnownArticles:
             del self._days[old]
         self._newest_first = sorted(self._days, reverse=True)
 
-    def judge(self, key: bytes, revision: int, seen_us: int, day: int) -> Repeat:
-        """What this sight is, and remember it under ``day``, which was started."""
+    def judge(self, key: bytes, revision: int, seen_us: int, day: int) -> tuple[Repeat, bytes]:
+        """What this sight is, remembered under ``day``, which was started.
+
+        Returns:
+            The verdict, and what to append to the log of ``day``: `SIGHT`s, none for a redelivery.
+        """
         this = revision << 64 | seen_us & _MASK
-        known = self._find(key)
+        known, then = self._find(key)
+        if this in known:
+            return Repeat.REDELIVERED, b""
+        row = SIGHT.pack(key, revision, seen_us)
         if not known:
             self._days[day][key] = this
-            return Repeat.NEW
-        if this in known:
-            return Repeat.REDELIVERED
-        self._days[day][key] = (*known[-_SIGHTS_KEPT + 1 :], this)
-        return Repeat.EDITED if revision > max(known) >> 64 else Repeat.DUPLICATE
+            return Repeat.NEW, row
+        kept = known[-_SIGHTS_KEPT + 1 :]
+        self._days[day][key] = (*kept, this)
+        if then != day:
+            # They move to this day with it; in the log too, for that of their own day is dropped.
+            row = b"".join(_pack(key, sight) for sight in kept) + row
+        return Repeat.EDITED if revision > max(known) >> 64 else Repeat.DUPLICATE, row
 
     def remember(self, sights: bytes, day: int) -> None:
-        """Take back what `SIGHT` packed, in the order in which it was judged."""
+        """Take back what `judge` gave for the log of ``day``, day by day and in its order."""
         for key, revision, seen_us in SIGHT.iter_unpack(sights):
             self.judge(key, revision, seen_us, day)
 
-    def _find(self, key: bytes) -> tuple[int, ...]:
+    def _find(self, key: bytes) -> tuple[tuple[int, ...], int]:
+        """The sights of an article, and the day that they stand under."""
         for day in self._newest_first:
             found = self._days[day].get(key)
             if found is not None:
                 # The entry of the newest day holds the sights of the older ones too.
-                return (found,) if isinstance(found, int) else found
-        return ()
+                return (found,) if isinstance(found, int) else found, day
+        return (), -1
+
+
+def _pack(key: bytes, sight: int) -> bytes:
+    seen_us = sight & _MASK
+    return SIGHT.pack(key, sight >> 64, seen_us - (1 << 64) if seen_us >> 63 else seen_us)
 
 
 def days_left(then: int | None, now: int) -> Iterable[int]:

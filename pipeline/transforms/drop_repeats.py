@@ -22,7 +22,7 @@ from apache_beam.transforms.userstate import (
 from pipeline.contracts.codec import encode
 from pipeline.contracts.raw import Keyed
 from pipeline.contracts.records import Ledger
-from pipeline.rules.repeats import DAY_MS, DAYS_KEPT, SIGHT, KnownArticles, Repeat, days_left
+from pipeline.rules.repeats import DAY_MS, DAYS_KEPT, KnownArticles, Repeat, days_left
 from pipeline.transforms.kept import Memory, StateVersionError
 from pipeline.transforms.wire import (
     ARTICLE,
@@ -151,9 +151,9 @@ class _DropRepeats(beam.DoFn):
                 _turn(days, h, known)
             outcome = _DEAD_LETTER
             if kind != DEAD:
-                repeat = known.judge(article, revision, seen_us, h.day)
-                if repeat is not Repeat.REDELIVERED:
-                    new.append(SIGHT.pack(article, revision, seen_us))
+                repeat, row = known.judge(article, revision, seen_us, h.day)
+                if row:
+                    new.append(row)
                 outcome = _outcome(repeat, kind)
             h.counts[outcome] += 1
             if kind == ON_TOPIC:

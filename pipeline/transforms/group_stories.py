@@ -103,7 +103,7 @@ class _GroupStories(beam.DoFn):
         shelf.close(head)
         # One timer a second of event time: when a backlog is drained all that are due fire at once,
         # where one timer that sets the next would take a round trip for each second.
-        end = placed.time_ms // _GRID_MS * _GRID_MS + _GRID_MS
+        end = _second_after(placed.time_ms)
         timer.set(stamp(end), dynamic_timer_tag=str(end))
 
     @on_timer(SECOND)
@@ -118,9 +118,10 @@ class _GroupStories(beam.DoFn):
         """Give the articles of the second their stories."""
         end = time.micros // 1000
         shelf = self._journal.open(lang, head, stories, waiting)
-        # Just inside the second: what is detected at its end counts them.
-        out = end - 1
         for placed in shelf.value.until(end):
+            # Just inside its second, so that a tick at the end of it counts the article; not the
+            # timer's time, for the engine may fire a later timer first.
+            out = _second_after(placed.time_ms) - 1
             tagged = decode(TaggedArticle, placed.value[1:])
             assignment, entry = shelf.value.index.assign(story_item(tagged))
             shelf.append(stories, entry)
@@ -161,6 +162,10 @@ class _GroupStories(beam.DoFn):
             else:
                 heappush(shelf.waiting, Placed.unpack(entry[1:]))
         return shelf
+
+
+def _second_after(time_ms: int) -> int:
+    return time_ms // _GRID_MS * _GRID_MS + _GRID_MS
 
 
 def story_item(tagged: TaggedArticle) -> StoryItem:

@@ -1,0 +1,56 @@
+"""The shape of the graph, as it is handed to an engine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import apache_beam as beam
+import pytest
+
+from pipeline.contracts.raw import RawBatch, RawRecord
+from pipeline.graph import Sources, build
+from pipeline.io.kafka_source import ReadKafka
+from pipeline.io.memory import ReadMemory
+
+
+@pytest.fixture
+def world(request: pytest.FixtureRequest) -> Any:
+    """The module beside this one, for its records."""
+    return request.config.pluginmanager.get_plugin(str(request.path.parent / "conftest.py"))
+
+
+def consumers(root: beam.Pipeline) -> dict[str, int]:
+    """How many steps read each collection."""
+    proto = root.to_runner_api()
+    counts: Counter[str] = Counter()
+    for transform in proto.components.transforms.values():
+        if not transform.subtransforms:
+            counts.update(set(transform.inputs.values()))
+    return dict(counts)
+
+
+def test_no_collection_has_two_consumers(world: Any) -> None:
+    # With two, the engine numbers the stages behind them at random, and a restore loses state.
+    root = beam.Pipeline()
+    sources = Sources(ReadKafka("nowhere:1", "articles", 2), ReadKafka("nowhere:1", "feeds", 1))
+    build(root, sources, world.sinks("shape"), world.rules(), "test")
+
+    counts = consumers(root)
+
+    assert len(counts) > 10
+    assert {name: n for name, n in counts.items() if n > 1} == {}
+
+
+def test_two_consumers_would_be_seen() -> None:
+    root = beam.Pipeline()
+    batches = root | ReadMemory([RawBatch("t", 0, (RawRecord(0, 0, b""),))])
+    batches | "One" >> beam.Map(len)
+    batches | "Two" >> beam.Map(len)
+
+    assert 2 in consumers(root).values()
+
+
+def test_a_topic_without_partitions_is_refused_when_the_graph_is_built() -> None:
+    with pytest.raises(ValueError, match="0 partitions"):
+        ReadKafka("nowhere:1", "articles", 0)

@@ -115,9 +115,7 @@ def farm(addresses: int = ADDRESSES) -> Iterator[int]:
         process.wait()
 
 
-def measure(
-    kind: str, urls: list[str], port: int, seconds: float, shortest: float = 0.001
-) -> Speed:
+def measure(kind: str, urls: list[str], seconds: float, shortest: float = 0.001) -> Speed:
     """The connector on ``urls`` for ``seconds``; for a process of its own."""
     return asyncio.run(_measure(kind, urls, seconds, shortest))
 

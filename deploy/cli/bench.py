@@ -101,5 +101,5 @@ def feeds(
     for row in delay:
         typer.echo(
             f"p99 of healthy feeds {row['p99_alone_ms']:.1f} ms alone, "
-            f"{row['p99_among_hostile_ms']:.1f} ms among 30 % hostile ones: {row['ratio']:.2f} times"
+            f"{row['p99_among_hostile_ms']:.1f} ms among 30 % hostile: {row['ratio']:.2f} times"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +18,34 @@ from deploy.local.kafka import KafkaSetup, is_ready
 from deploy.local.processes import leashed
 
 START_SECONDS = 60
+
+NEEDS = ("kafka", "engine", "postgres", "prometheus", "evaluation")
+"""Markers of tests that need something which a machine may lack."""
+
+_skipped: dict[str, set[str]] = {}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember which kinds of tests were skipped, and why."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        kinds = [kind for kind in NEEDS if kind in report.keywords] or ["other"]
+        for kind in kinds:
+            _skipped.setdefault(kind, set()).add(report.longrepr[2].removeprefix("Skipped: "))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI a test that is skipped for want of something is a failure."""
+    missing = _skipped.keys() & set(NEEDS)
+    if "STRAITWATCH_EVAL_DATA" not in os.environ:
+        missing -= {"evaluation"}
+    if missing and os.environ.get("STRAITWATCH_TEST_NEEDS_ALL"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name the kinds that were not run: a green line must not hide them."""
+    for kind, reasons in sorted(_skipped.items()):
+        terminalreporter.write_line(f"NOT RUN: {kind} tests ({'; '.join(sorted(reasons))})")
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
@@ -68,8 +97,6 @@ class _running:  # noqa: N801 - reads as a word of the with statement
     """A process that ends with the block, and with us."""
 
     def __init__(self, command: list[str], log: Path, extra: dict[str, str] | None = None) -> None:
-        import os
-
         self._log = log.open("ab")
         self._process = subprocess.Popen(
             leashed(command),

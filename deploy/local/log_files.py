@@ -25,7 +25,9 @@ class RotatingLog:
 
     def write(self, line: bytes) -> None:
         """Append a line, with its end. On a full disk it is dropped: the part must go on."""
-        self._last.append(line.decode("utf-8", "replace").strip())
+        text = line.decode("utf-8", "replace").strip()
+        if not text.startswith("{"):
+            self._last.append(text)
         try:
             if self._size and self._size + len(line) > self._max_bytes:
                 self._rotate()
@@ -36,7 +38,7 @@ class RotatingLog:
             return
 
     def last_words(self) -> str:
-        """The newest line with something in it: what a part said before it ended."""
+        """The newest line for people: what a part said before it ended."""
         return next((line for line in reversed(self._last) if line), "")[:300]
 
     def close(self) -> None:

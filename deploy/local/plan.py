@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import shutil
 import sys
@@ -10,13 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from deploy.errors import Fault, WrongUse
+from deploy.errors import Fault, Refused, WrongUse
 from deploy.local import java, ports
 from deploy.local.engine import EnginePorts, EngineSetup
 from deploy.local.jars import JarStore
 from deploy.local.kafka import KafkaSetup, is_ready
 from deploy.local.layout import Layout
 from deploy.settings import PREFIX, Settings
+
+_ANY_SECRET: Final = "whsec_" + base64.b64encode(bytes(32)).decode()
 
 LEAST_FREE_BYTES: Final = 500_000_000
 """Below it Kafka and the checkpoints would soon stand still."""
@@ -117,29 +121,73 @@ def engine_setup(settings: Settings, layout: Layout, java_path: Path, jars: Path
 
 
 def check_files(settings: Settings) -> None:
-    """Read the topic files and the feed list as the parts will.
+    """Read topic files, feed list and channels as the parts will.
 
     Raises:
         WrongUse: the first fault in them, with its place.
     """
-    from connectors.feeds.errors import FeedListError
-    from connectors.feeds.feed_list import read_feed_list
-    from deploy.feeds import feed_list_path
+    check_topics(settings)
+    check_feed_list(settings)
+    check_channels(settings)
+
+
+def check_topics(settings: Settings) -> tuple[Path, tuple[str, ...]]:
+    """The folder of the topic files, and the names of the topics.
+
+    Raises:
+        WrongUse: a file is wrong.
+    """
     from deploy.topic_files import read_topic_files, topics_folder
     from pipeline.rules.topic_file import TopicFileError, TopicSet
 
     folder = settings.topics or topics_folder()
     try:
-        TopicSet.parse(read_topic_files(folder))
+        topics = TopicSet.parse(read_topic_files(folder)).topics
     except TopicFileError as e:
         raise WrongUse(_summary("topics", [f"{folder}/{fault}" for fault in e.faults])) from e
+    except Refused as e:
+        raise WrongUse(f"topics: {e}") from e
+    return folder, tuple(topic.name for topic in topics)
+
+
+def check_feed_list(settings: Settings) -> tuple[Path, int]:
+    """The feed list's file, and how many feeds it has switched on.
+
+    Raises:
+        WrongUse: it is wrong, or cannot be read.
+    """
+    from connectors.feeds.errors import FeedListError
+    from connectors.feeds.feed_list import read_feed_list
+    from deploy.feeds import feed_list_path
+
     path = feed_list_path(settings)
     try:
-        read_feed_list(path.read_text(encoding="utf-8"), str(path))
+        feeds = read_feed_list(path.read_text(encoding="utf-8"), str(path))
     except FeedListError as e:
         raise WrongUse(_summary("feed list", e.faults)) from e
     except (OSError, UnicodeDecodeError) as e:
         raise WrongUse(f"{PREFIX}FEEDS: {path} cannot be read: {e}") from e
+    return path, sum(feed.enabled for feed in feeds)
+
+
+def check_channels(settings: Settings) -> None:
+    """Open each channel as the desk will, and send nothing.
+
+    Raises:
+        WrongUse: one is no channel, or the webhook secret is none.
+    """
+    from connectors.desk.channels.opening import open_channels
+    from connectors.desk.errors import DeskError
+    from connectors.desk.secret import webhook_secret
+    from pipeline.contracts.clock import SystemClock
+
+    given = settings.webhook_secret
+    try:
+        # The desk makes one at its first start when none is given.
+        secret = webhook_secret(settings.home, given.get_secret_value() if given else _ANY_SECRET)
+        open_channels(settings.channels, secret, SystemClock(), io.StringIO())
+    except DeskError as e:
+        raise WrongUse(str(e)) from e
 
 
 def check_room(home: Path) -> None:

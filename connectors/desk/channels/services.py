@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections import deque
 from datetime import UTC, timedelta
 from functools import cache
@@ -82,7 +83,9 @@ def service(url: str) -> Any:
     import apprise
 
     scheme = url.partition(":")[0]
-    with _listening() as heard:
+    with _listening() as heard, warnings.catch_warnings():
+        # The first use loads every plugin, and some still import what Python will drop.
+        warnings.simplefilter("ignore", DeprecationWarning)
         made = apprise.Apprise.instantiate(url, asset=_asset(), suppress_exceptions=True)
     if made is None:
         raise WrongChannel(

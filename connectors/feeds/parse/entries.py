@@ -89,7 +89,7 @@ class Cleaner:
         published, updated, date_flags = self._dates(draft.raw)
         return ParsedEntry(
             id=id_,
-            guid=draft.guid and draft.guid[: limits.MAX_GUID],
+            guid=draft.guid and draft.guid[: limits.MAX_GUID].rstrip(),
             title=draft.title,
             summary=draft.summary,
             link=draft.link,

@@ -25,17 +25,18 @@ _COMMON: Final = (
     # Hebrew, Arabic, Thai: each has a charset of its own that nothing else turns into.
     | frozenset(chr(c) for c in (*range(0x5D0, 0x5EB), *range(0x621, 0x653), *range(0xE01, 0xE5C)))
 )
+# Every repetition is bounded or cannot be followed by a failure: a flood costs its length only.
 _ODD = re.compile(
     # Controls, private use, the replacement character, half-width katakana.
     "[\x80-\x9f\ue000-\uf8ff\ufffd｡-ﾟ]"
     # Latin letters with marks stand among plain ones; three in a row are another script misread.
     "|[À-ÖØ-öø-ÿŒœŠšŽž]{3,}"
     # Cyrillic and Latin letters share no word.
-    "|(?<=[A-Za-z])[\u0400-\u04ff]+|[\u0400-\u04ff]+(?=[A-Za-z])"
+    "|(?<=[A-Za-z])[\u0400-\u04ff]+|[\u0400-\u04ff]{1,30}+(?=[A-Za-z])"
     # Capitals after a small letter: a wrong Cyrillic charset swaps the cases.
     "|(?<=[а-яё])[А-ЯЁ]+"
     # Signs between letters.
-    "|(?<=[^\\W\\d_])[«»¤§°·№±µ¶]+(?=[^\\W\\d_])"
+    "|(?<=[^\\W\\d_])[«»¤§°·№±µ¶]{1,9}+(?=[^\\W\\d_])"
     # Frames and blocks are what KOI8-R has where other charsets have letters.
     "|[─-╿▀-▟]"
 )

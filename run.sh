@@ -83,7 +83,7 @@ case $command in
     ;;
   types) install_tests; exec $venv/bin/mypy -p pipeline -p connectors -p deploy ;;
   bench) install_tests; exec $venv/bin/straitwatch "$@" ;;
-  fuzz) shift; install_tests; exec $venv/bin/straitwatch bench fuzz "$@" ;;
+  fuzz) shift; install_tests; exec $venv/bin/python -m tests.fuzz.parse_fuzz "$@" ;;
   chaos) shift; install; exec $venv/bin/straitwatch bench chaos "$@" ;;
   '' | help | -h | usage) sed -n '2,7s/^# \{0,1\}//p' "$0"; [ -n "$command" ] || exit 2 ;;
   *) install; exec $venv/bin/straitwatch "$@" ;;

@@ -8,6 +8,8 @@ from typing import Final
 from apache_beam.coders import Coder
 from apache_beam.io.restriction_trackers import OffsetRange
 
+from pipeline.contracts.errors import StateVersionError
+
 _VERSION: Final = 1
 _RANGE: Final = struct.Struct(">BQQ")
 
@@ -23,14 +25,11 @@ class OffsetRangeCoder(Coder):
         """What `encode` made.
 
         Raises:
-            ValueError: another program wrote it.
+            StateVersionError: another program wrote it.
         """
         version, start, stop = _RANGE.unpack(encoded)
         if version != _VERSION:
-            raise ValueError(
-                f"a source's place has version {version}, this program reads {_VERSION}:"
-                " start a new generation"
-            )
+            raise StateVersionError("a source's place", f"{version}, read is {_VERSION}")
         return OffsetRange(start, stop)
 
     def is_deterministic(self) -> bool:

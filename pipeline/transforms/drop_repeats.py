@@ -20,10 +20,11 @@ from apache_beam.transforms.userstate import (
 )
 
 from pipeline.contracts.codec import encode
+from pipeline.contracts.errors import StateVersionError
 from pipeline.contracts.raw import Keyed
 from pipeline.contracts.records import Ledger
 from pipeline.rules.repeats import DAY_MS, DAYS_KEPT, KnownArticles, Repeat, days_left
-from pipeline.transforms.kept import Memory, StateVersionError
+from pipeline.transforms.kept import Memory
 from pipeline.transforms.wire import (
     ARTICLE,
     DEAD,
@@ -97,7 +98,7 @@ class _Head:
         if data is None:
             return cls()
         if data[0] != _VERSION:
-            raise StateVersionError("DropRepeats", data[0], _VERSION)
+            raise StateVersionError("DropRepeats", f"{data[0]}, read is {_VERSION}")
         _, token, chunks, day, time_ms, first, through, *counts, due = _HEAD.unpack(data)
         return cls(token, chunks, day, time_ms, first, through, counts, due)
 

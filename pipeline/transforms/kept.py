@@ -16,20 +16,12 @@ from typing import Any, Final, Generic, TypeVar
 
 from apache_beam.utils.shared import Shared
 
+from pipeline.contracts.errors import StateVersionError
+
 T = TypeVar("T")
 
 _HEAD: Final = struct.Struct("<BB16sQ")
 _NUMBER_BYTES: Final = 8
-
-
-class StateVersionError(Exception):
-    """Keyed state was written by a program that this one does not understand."""
-
-    def __init__(self, name: str, found: int, known: int) -> None:
-        super().__init__(
-            f"the state of {name} has version {found}, this program reads {known}: go back to the"
-            " program that wrote it, or start a new generation, which replays what Kafka retains"
-        )
 
 
 class Memory(Generic[T]):
@@ -93,15 +85,19 @@ class Journal(Generic[T]):
         if raw is None:
             return Opened(self, key, self._rebuild(key, [[] for _ in logs]), 0)
         if raw[0] != self.FORMAT:
-            raise StateVersionError(self._name, raw[0], self.FORMAT)
+            raise StateVersionError(self._name, f"format {raw[0]}, read is {self.FORMAT}")
         _, version, token, next_number = _HEAD.unpack(raw)
         if version != self._version:
-            raise StateVersionError(self._name, version, self._version)
+            raise StateVersionError(self._name, f"{version}, read is {self._version}")
         value = self.memory.take(key, token)
         if value is None:
             # Entries begin with their number: a bag promises no order.
             entries = [[entry[_NUMBER_BYTES:] for entry in sorted(log.read())] for log in logs]
-            value = self._rebuild(key, entries)
+            try:
+                value = self._rebuild(key, entries)
+            except ValueError as e:
+                # What the rules raise for entries that are none of theirs.
+                raise StateVersionError(self._name, str(e)) from e
         return Opened(self, key, value, next_number)
 
     def save(self, key: str, head: Any, value: T, next_number: int) -> None:

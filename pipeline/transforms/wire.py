@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
-from pipeline.transforms.kept import StateVersionError
+from pipeline.contracts.errors import StateVersionError
 
 VERSION: Final = 1
 
@@ -59,7 +59,7 @@ def unpack_batch(data: bytes) -> tuple[list[tuple[int, int, int, bytes, int, int
     """
     version, count = _HEADER.unpack_from(data)
     if version != VERSION:
-        raise StateVersionError("a batch on its way", version, VERSION)
+        raise StateVersionError("a batch on its way", f"{version}, read is {VERSION}")
     end = _HEADER.size + count * ROW.size
     rows = list(ROW.iter_unpack(memoryview(data)[_HEADER.size : end]))
     payloads = []
@@ -105,7 +105,7 @@ class Placed:
         """
         version, time_ms, partition, offset = _PLACED.unpack_from(data)
         if version != VERSION:
-            raise StateVersionError("a record on its way", version, VERSION)
+            raise StateVersionError("a record on its way", f"{version}, read is {VERSION}")
         return cls(time_ms, partition, offset, data[_PLACED.size :])
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.transforms.kept import Journal, StateVersionError
+from pipeline.contracts.errors import StateVersionError
+from pipeline.transforms.kept import Journal
 
 
 class Cell:
@@ -112,8 +113,20 @@ def test_state_of_another_version_is_refused_and_says_what_to_do() -> None:
     made, _ = journal(version=2)
     head, log = Cell(), Bag()
     add(made, head, log, b"new")
-    with pytest.raises(StateVersionError, match=r"state of Test has version 2.*new generation"):
+    with pytest.raises(StateVersionError, match=r"state of Test .* \(2, read is 1\).*new gen"):
         journal(version=1)[0].open("key", head, log)
     assert head.value is not None
-    with pytest.raises(StateVersionError, match="version 9"):
+    with pytest.raises(StateVersionError, match="format 9"):
         made.open("key", Cell(b"\x09" + head.value[1:]), log)
+
+
+def test_entries_that_the_rules_cannot_read_are_refused_in_the_same_words() -> None:
+    made, _ = journal()
+    head, log = Cell(), Bag()
+    add(made, head, log, b"entry")
+
+    def refuse(key: str, logs: list[list[bytes]]) -> list[bytes]:
+        raise ValueError("version 7 of an entry")
+
+    with pytest.raises(StateVersionError, match=r"state of Test .*version 7 of an entry"):
+        Journal("Test", 1, refuse).open("key", head, log)

@@ -89,6 +89,7 @@ _EQUAL_CHARS: Final = {Script.KANA: 8, Script.HAN: 8, Script.OTHER: 20}
 _RUBRIC_HOURS: Final = 12.0
 """Equal titles of one owner at two addresses further apart are a bulletin's next issue."""
 _RUBRIC_CHARS: Final = 14
+_RUBRIC_REST: Final = 0.4
 _FORM_SHARE: Final = 0.5
 _FORM_CHARS: Final = 12
 
@@ -135,6 +136,8 @@ def _edited(
     if a.title == b.title:
         return relation.hours <= _RUBRIC_HOURS
     if lead is not None and lead < limits.own_lead:
+        return False
+    if lead is None and (relation.hours > _CLAUSE_HOURS or _same_rubric(a, b)):
         return False
     least = limits.own_title_latin if a.script is Script.OTHER else limits.own_title
     return jaccard >= least and contained >= limits.own_contained and not is_form(a, b)
@@ -190,6 +193,18 @@ def _same_opening(a: Text, b: Text) -> bool:
     Between others it is the event's name, which every headline of the day begins with.
     """
     return len(a.clauses[0]) >= _FIRST_CLAUSE_CHARS and a.clauses[0] == b.clauses[0]
+
+
+def _same_rubric(a: Text, b: Text) -> bool:
+    """Whether one outlet put two texts under one opening, as bulletins and columns have it."""
+    if a.clauses[0] != b.clauses[0] or min(len(a.clauses), len(b.clauses)) < 2:
+        return False
+    x, y = (_pairs("".join(t.clauses[1:])) for t in (a, b))
+    return len(x & y) < _RUBRIC_REST * len(x | y)
+
+
+def _pairs(text: str) -> set[str]:
+    return {text[i : i + 2] for i in range(max(len(text) - 1, 1))}
 
 
 def _reordered(a: Text, b: Text) -> bool:

@@ -43,6 +43,9 @@ TICK: Final = timedelta(seconds=5)
 """Between the ticks that follow an arrival."""
 _TICK_S: Final = int(TICK.total_seconds())
 
+_HOLE: Final = 576
+"""Buckets, two days: after so long without a tick nobody was watching; nothing is learned of it."""
+
 _NEW, _CHANGED = 0, 1
 _VOLUME, _ESCALATION = 1, 2
 
@@ -133,16 +136,18 @@ class TopicDetector:
             for core in (self._escalation, self._volume):
                 core.begin(first // BUCKET)
         before = self._escalation.bucket
+        news = 0
         for arrival, tagged in articles:
             self._advance(arrival // BUCKET, statuses)
-            self._take(tagged)
+            news |= self._take(tagged)
         self._advance(second // BUCKET, statuses)
         while statuses:
             self._record(statuses.pop(0)[1])
-        spike = self._escalation.score(second)
-        volume = self._volume.score(second)
+        # Time alone makes nothing more surprising: a series is looked at when news has come.
+        spike = self._escalation.score(second) if news & _ESCALATION else None
+        volume = self._volume.score(second) if news & _VOLUME else None
         alerts = tuple(self._follow(second, spike))
-        closed = range(before, self._escalation.bucket)
+        closed = range(max(before, self._escalation.bucket - _HOLE), self._escalation.bucket)
         if closed:
             self._stories.prune(second)
             self._raw = {b: r for b, r in self._raw.items() if b > self._escalation.bucket - 330}
@@ -157,9 +162,15 @@ class TopicDetector:
 
     def spread(self) -> tuple[float, float]:
         """``(phi, kappa)``: an ordinary count of mean m has the variance ``phi m + kappa m²``."""
-        return self._escalation._spread()
+        return self._escalation.spread()
 
     def _advance(self, bucket: int, statuses: list[tuple[int, FeedStatus]]) -> None:
+        if bucket - self._escalation.bucket > _HOLE and not (
+            statuses and statuses[0][0] // BUCKET < bucket - _HOLE
+        ):
+            self._exposure.skip_to(bucket)
+            self._escalation.skip_to(bucket)
+            self._volume.skip_to(bucket)
         while self._escalation.bucket < bucket:
             end = (self._escalation.bucket + 1) * BUCKET
             while statuses and statuses[0][0] <= end:
@@ -175,7 +186,8 @@ class TopicDetector:
             bucket, status.group, status.articles, max(down, 0.0), status.polled > 0
         )
 
-    def _take(self, tagged: TaggedArticle) -> None:
+    def _take(self, tagged: TaggedArticle) -> int:
+        """Count an article; returns the bits of the series that it is news for."""
         article = tagged.article
         tag = next(t for t in tagged.topics if t.topic == self.topic)
         seen = seconds(article.seen_at)
@@ -185,12 +197,12 @@ class TopicDetector:
         story = self._stories.by_id.get(tagged.story_id)
         if story is None:
             if self._stories.is_known(tagged.story_id):
-                return
+                return 0
             story = self._stories.add(tagged, tag, at, seen)
         else:
             kind = _CHANGED
             if article.article_id in story.articles and tag.escalation <= story.level:
-                return
+                return 0
             story.level = max(story.level, tag.escalation)
         if kind == _NEW or article.article_id not in story.articles:
             raw = self._raw.setdefault(at // BUCKET, [0, 0])
@@ -198,22 +210,22 @@ class TopicDetector:
             raw[1] += tag.escalation > 0
         story.articles.add(article.article_id)
         self._touched.add(at // BUCKET)
-        self._count(story, article.backfill, at, seen, article.group, tag)
+        return self._count(story, article.backfill, at, seen, article.group, tag)
 
     def _count(
         self, story: Story, backfill: bool, at: int, seen: int, group: str, tag: TopicTag
-    ) -> None:
-        if not story.is_voice:
-            return
-        if not story.tried & _VOLUME:
-            story.tried |= _VOLUME
-            if self._volume.add(at, seen, story.owner, group, backfill):
-                story.counted |= _VOLUME
-                self._completeness.learn(seen - at, seen)
-        if tag.escalation > 0 and not story.tried & _ESCALATION:
-            story.tried |= _ESCALATION
-            if self._escalation.add(at, seen, story.owner, group, backfill):
-                story.counted |= _ESCALATION
+    ) -> int:
+        due = _VOLUME | (_ESCALATION if tag.escalation > 0 else 0)
+        due &= ~story.tried if story.is_voice else 0
+        story.tried |= due
+        news = 0
+        if due & _VOLUME and self._volume.add(at, seen, story.owner, group, backfill):
+            news |= _VOLUME
+            self._completeness.learn(seen - at, seen)
+        if due & _ESCALATION and self._escalation.add(at, seen, story.owner, group, backfill):
+            news |= _ESCALATION
+        story.counted |= news
+        return news
 
     # -- output
 

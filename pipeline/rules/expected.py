@@ -150,6 +150,12 @@ class Seasonal:
         """Add counts of an hour that was learned before: the level only, at that hour's weight."""
         self.count += count * self._keep_level**hours_ago
 
+    def doubt(self) -> None:
+        """Keep the level, but no more certainty about it than a day of counts gives."""
+        factor = min(1.0, HOURS / self.expected)
+        self.count *= factor
+        self.expected *= factor
+
     def raise_level(self, factor: float) -> None:
         """The world that is counted has grown by ``factor`` (a new feed)."""
         self.count *= factor

@@ -47,7 +47,7 @@ class _Group:
 class Exposure:
     """The delivery of all groups by bucket, learned causally."""
 
-    __slots__ = ("_groups", "_pool", "_since", "bucket", "profile", "shares")
+    __slots__ = ("_groups", "_pool", "_since", "bucket", "graduates", "profile", "shares")
 
     def __init__(self) -> None:
         self._groups: dict[str, _Group] = {}
@@ -55,6 +55,8 @@ class Exposure:
         self._since: int | None = None
         self.bucket: int | None = None
         """The last closed bucket."""
+        self.graduates: list[str] = []
+        """Groups whose probation ends with the last closed bucket."""
         self.profile: Profile | None = None
         """Hours and weekdays of the mean group: the prior of every series."""
         self.shares: dict[int, dict[str, float]] = {}
@@ -83,14 +85,29 @@ class Exposure:
         self.bucket = bucket
         if self._since is None:
             self._since = bucket
-        for name in sorted(self._groups):
-            g = self._groups[name]
+        for name, g in self._groups.items():
             if bucket % BUCKETS_AN_HOUR == 0 or g.expected == 0.0:
                 g.expected = g.model.mean(bucket // BUCKETS_AN_HOUR) / BUCKETS_AN_HOUR
-            self._judge(bucket, name, g)
+            if g.down or bucket in g.articles or g.expected >= 1.0:
+                # Else too small for its silence to mean anything.
+                self._judge(bucket, name, g)
         if bucket % BUCKETS_AN_HOUR == BUCKETS_AN_HOUR - 1:
             self._learn(bucket)
         self.shares.pop(bucket - KEEP_BUCKETS, None)
+        self.graduates = [
+            name
+            for name, g in self._groups.items()
+            if g.first + _PROBATION == bucket + 1 and self._is_new(g)
+        ]
+
+    def skip_to(self, bucket: int) -> None:
+        """Go on at ``bucket`` after a time in which nothing was reported."""
+        self.bucket = bucket - 1
+        self.shares.clear()
+        for g in self._groups.values():
+            g.articles.clear()
+            g.down.clear()
+            g.expected = 0.0
 
     def share(self, bucket: int, group: str) -> float:
         """Share of the group's usual articles that it delivered in a closed bucket."""
@@ -108,14 +125,6 @@ class Exposure:
         """Whether the group is too new to count."""
         g = self._groups.get(group)
         return g is not None and self._is_new(g) and bucket < g.first + _PROBATION
-
-    def graduates(self, bucket: int) -> list[str]:
-        """Groups whose probation ends with this bucket."""
-        return [
-            name
-            for name, g in self._groups.items()
-            if self._is_new(g) and bucket == g.first + _PROBATION
-        ]
 
     def usual_buckets_of_probation(self) -> int:
         """Length of a probation."""

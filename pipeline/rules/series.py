@@ -176,11 +176,25 @@ class SeriesCore:
         self.bucket += 1
         if self.bucket % BUCKETS_A_DAY == 0:
             self._fade()
-        for group in self._exposure.graduates(self.bucket):
+        for group in self._exposure.graduates:
             self._graduate(group)
         if self.bucket % BUCKETS_AN_HOUR == 0:
             self._learn(self.bucket // BUCKETS_AN_HOUR - 3)
         self._append(self.bucket)
+
+    def skip_to(self, bucket: int) -> None:
+        """Go on at ``bucket`` after a time without any news or feed report: nothing was learned.
+
+        The profile stays, the level is remembered as a belief of a day's worth of counts.
+        """
+        self.model.doubt()
+        for values in (self._fresh, self._late, self._rate, self._exposed):
+            values.clear()
+        self._owners.clear()
+        self._hour_score.clear()
+        self._relearn = 0
+        self.bucket = self._base = bucket
+        self._append(bucket)
 
     def _append(self, bucket: int) -> None:
         if bucket % BUCKETS_AN_HOUR == 0 or not self._rate:
@@ -248,16 +262,17 @@ class SeriesCore:
         if not 0 <= index < len(self._rate):
             return 0.0, 0.0
         mean = self._rate[index] * self._exposed[index]
-        phi, kappa = self._spread()
+        phi, kappa = self.spread()
         return mean, phi * mean + kappa * mean * mean
 
     def expected(self, buckets: int, now: int) -> tuple[float, float]:
         """Mean and variance of the count in the window of so many buckets that ends at ``now``."""
         mean = max(sum(self._expected_by_bucket(now)[-buckets:]), 0.02)
-        phi, kappa = self._spread()
+        phi, kappa = self.spread()
         return mean, phi * mean + kappa * mean * mean
 
-    def _spread(self) -> tuple[float, float]:
+    def spread(self) -> tuple[float, float]:
+        """(phi, kappa): an ordinary count with mean m has the variance phi·m + kappa·m²."""
         phi, kappa = self._dispersion.values()
         kappa += self._settings.model_error + self.model.relative_variance
         if self._exposed[-1] < 0.97:
@@ -285,7 +300,7 @@ class SeriesCore:
         first = max(0, index - BUCKETS_A_DAY + 1)
         fresh = self._fresh[first:]
         expected = self._expected_by_bucket(now)
-        phi, kappa = self._spread()
+        phi, kappa = self.spread()
         hour_count, hour_mean = sum(fresh[-12:]), sum(expected[-12:])
         far = self.bucket - self.last_spike
         best: Spike | None = None

@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from deploy.cli.bench_service import register_service
+
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
@@ -23,6 +25,7 @@ def register(app: typer.Typer) -> None:
     bench.callback()(_group)
     bench.command("tagging")(tagging)
     bench.command("feeds")(feeds)
+    register_service(bench)
     app.add_typer(bench, name="bench")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,12 +18,19 @@ def demo(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON line for each event; the last one sums up.")
     ] = False,
+    keep: Annotated[
+        Path | None, typer.Option(help="A new folder for the demo's data and logs, to look at.")
+    ] = None,
 ) -> None:
     """Play an escalation through the whole service, offline, until its alert arrives.
 
     Example: straitwatch demo --json
     """
     from deploy.demo.run import run_demo
+    from deploy.errors import WrongUse
+
+    if keep is not None and keep.exists():
+        raise WrongUse(f"--keep {keep}: it exists already; name a new folder")
 
     def say(text: str) -> None:
         if as_json:
@@ -34,7 +42,7 @@ def demo(
         if as_json:
             typer.echo(json.dumps(event, ensure_ascii=False))
 
-    result = run_demo(say, on_event)
+    result = run_demo(say, on_event, keep)
     line = result.as_json()
     if as_json:
         typer.echo(json.dumps(line))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,9 +69,12 @@ class DemoResult:
 
 
 def run_demo(
-    say: Say, on_event: Callable[[dict[str, Any]], None], clock: Clock | None = None
+    say: Say,
+    on_event: Callable[[dict[str, Any]], None],
+    keep: Path | None = None,
+    clock: Clock | None = None,
 ) -> DemoResult:
-    """Play the scenario once, in a folder of its own that is removed at the end.
+    """Play the scenario once, in the folder ``keep``, else in one that is removed at the end.
 
     Raises:
         Fault: the service did not come up, or no alert came.
@@ -78,14 +82,14 @@ def run_demo(
     clock = clock or SystemClock()
     scenario = Scenario()
     with (
-        tempfile.TemporaryDirectory(prefix="straitwatch-demo-") as folder,
+        _folder(keep) as folder,
         OutletServer(scenario.outlets) as outlets,
         WebhookReceiver(SECRET) as receiver,
     ):
-        home = Path(folder, "home")
+        home = folder / "home"
         environment = stage_environment(
             home,
-            FEEDS=str(_write_feed_list(Path(folder), scenario, outlets)),
+            FEEDS=str(_write_feed_list(folder, scenario, outlets)),
             ALLOW_HOSTS=outlets.host,
             CHANNELS=receiver.url,
             WEBHOOK_SECRET=SECRET,
@@ -95,7 +99,7 @@ def run_demo(
         say("starting Kafka, the engine, the feeds and the desk")
         with running(Service(environment, on_event)) as service:
             say(f"teaching the baseline {HISTORY_DAYS} invented days")
-            archive = _write_history(Path(folder), scenario, outlets, clock.now())
+            archive = _write_history(folder, scenario, outlets, clock.now())
             command_on(service, environment, "feeds", "import-archive", str(archive))
             settled(home, service.kafka, clock, SETTLE_SECONDS)
             say("outlets report an escalation around Taiwan")
@@ -115,6 +119,16 @@ def percentiles(values: list[float]) -> dict[str, float | None]:
         return {"p50": only, "p99": only}
     cuts = quantiles(values, n=100, method="inclusive")
     return {"p50": round(cuts[49], 2), "p99": round(cuts[98], 2)}
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        keep.mkdir(parents=True)
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="straitwatch-demo-") as name:
+        yield Path(name)
 
 
 def _write_feed_list(folder: Path, scenario: Scenario, outlets: OutletServer) -> Path:

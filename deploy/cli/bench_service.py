@@ -1,0 +1,77 @@
+"""`straitwatch bench chaos, latency, replay`: runs of the whole service, on a stage of its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.errors import WrongUse
+
+
+def register_service(bench: typer.Typer) -> None:
+    """Add the runs of the whole service."""
+    bench.command("chaos")(chaos)
+    bench.command("latency")(latency)
+    bench.command("replay")(replay)
+
+
+def chaos(
+    rounds: Annotated[int, typer.Option(min=1, help="Kills in all, each part in turn.")] = 20,
+    seed: Annotated[int, typer.Option(help="Decides the moments.")] = 1,
+) -> None:
+    """Kill each part with kill -9 while articles flow; nothing may be lost, doubled or late.
+
+    Example: straitwatch bench chaos --rounds 6
+    """
+    from deploy.bench.faults import header, run_faults, summary
+
+    typer.echo(header())
+    report = run_faults(rounds, seed, typer.echo)
+    typer.echo(summary(report))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def latency(
+    seconds: Annotated[float, typer.Option(min=30, help="Length of the run.")] = 180,
+    rate: Annotated[float, typer.Option(min=1, help="Articles a second.")] = 50,
+) -> None:
+    """Seconds from the first sight of a story to its alert at a webhook, under load.
+
+    Example: straitwatch bench latency --seconds 300
+    """
+    from deploy.bench.latency import run_latency, table
+
+    typer.echo(table(run_latency(_say, seconds, rate)))
+
+
+def replay(
+    archive: Annotated[Path, typer.Argument(help="An archive, JSONL or JSONL.zst.")],
+    first: Annotated[str, typer.Option("--first", help="First day of the back-fill.")],
+    day: Annotated[str, typer.Option("--day", help="The day to serve; the back-fill ends there.")],
+    speed: Annotated[float, typer.Option(min=1, help="Times the real pace.")] = 20,
+    tagged: Annotated[
+        Path | None, typer.Option(help="Where to put the tagged articles, to read them.")
+    ] = None,
+) -> None:
+    """Take an archive through the whole service: some days as back-fill, one day served live.
+
+    Example: straitwatch bench replay archive.jsonl.zst --first 2026-07-09 --day 2026-07-31
+    """
+    from deploy.bench.replay import run_replay, table
+
+    try:
+        days = datetime.fromisoformat(first).date(), datetime.fromisoformat(day).date()
+    except ValueError as e:
+        raise WrongUse(f"--first and --day are dates like 2026-07-31: {e}") from e
+    if not archive.is_file():
+        raise WrongUse(f"{archive}: no such file; name an archive")
+    report = run_replay(archive, *days, speed, _say, tagged)
+    typer.echo(table(report))
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def _say(text: str) -> None:
+    typer.echo(f"straitwatch: {text}", err=True)

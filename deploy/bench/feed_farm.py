@@ -3,8 +3,8 @@
 Run as ``python -m deploy.bench.feed_farm ADDRESSES``: listens on so many addresses of 127.0.0.0/8
 and prints its port. ``/same/N`` answers 304 when asked with its ETag, ``/old/N`` always 200 with
 the same articles in another document, ``/new/N`` with one new article each time, ``/mix/N`` as a
-world of feeds does: 70 % 304, 25 % nothing new, 5 % one new article. ``/slow``, ``/huge``, ``/endless``,
-``/circle`` and ``/broken`` are hostile.
+world of feeds does: 70 % 304, 25 % nothing new, 5 % one new article. ``/slow``, ``/huge``,
+``/endless``, ``/circle`` and ``/broken`` are hostile.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The connector's pure decisions: what is new, when to ask again, how a feed does, who may be asked."""
+"""The connector's pure decisions: what is new, when to ask again, how a feed does."""
 
 from __future__ import annotations
 
@@ -241,7 +241,8 @@ def test_a_poll_that_lasts_gives_its_place_back() -> None:
             lanes.enter(task, slow=False)
         assert lanes.free == 0
         async with asyncio.timeout(5):
-            while lanes.free != 1:  # one moves over, the other finds the lane full
+            # One moves over, the other finds the lane full.
+            while lanes.free != 1:  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         assert not lanes.has_slow_place
         for task in tasks:

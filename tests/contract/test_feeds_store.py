@@ -1,0 +1,249 @@
+"""`FeedStore` keeps the same promises on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from connectors.feeds.feed_list import Feed, FeedList
+from connectors.feeds.state.database import open_database, sqlite_url
+from connectors.feeds.state.records import Effect, FinishedPoll, Outgoing, Seen
+from connectors.feeds.state.store import DEAD_AFTER, LEASE_SECONDS, FeedStore
+from connectors.feeds.state.tables import METADATA
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], scope="module"
+)
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[sa.Engine]:
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path_factory.mktemp("store"))
+    else:
+        url = request.getfixturevalue("postgres_url")
+    engine = open_database(url)
+    if request.param == "sqlite":
+        # The promises are the same without waiting for the disk.
+        engine.dispose()
+        sa.event.listen(engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def store(engine: sa.Engine) -> FeedStore:
+    with engine.connect().execution_options(write=True) as c, c.begin():
+        for table in METADATA.sorted_tables:
+            c.execute(sa.delete(table))
+    store = FeedStore(engine, "one")
+    store.start(NOW)
+    return store
+
+
+def _feeds(count: int) -> FeedList:
+    return FeedList(
+        tuple(
+            Feed(f"f{n}", f"https://a:secret@outlet{n}.example/rss", group=f"g{n % 2}")
+            for n in range(count)
+        )
+    )
+
+
+def _poll(feed_id: str, poll_id: str, articles: int = 1, **changes: object) -> FinishedPoll:
+    effect = Effect(
+        feed_id,
+        {"etag": '"1"', "next_poll_at": NOW + 60} | changes,
+        (Seen("a", "d", 0, NOW),),
+        (("fetched", 3), ("accepted", articles), ("duplicates", 2), ("rejected:no_text", 1)),
+        bucket=300,
+        group="g0",
+        polled=1,
+        answered=1,
+        articles=articles,
+    )
+    messages = tuple(Outgoing(b"k%d" % n, b"\x00v%d" % n) for n in range(articles))
+    return FinishedPoll(poll_id, effect, messages)
+
+
+def test_the_migrated_tables_are_the_ones_in_the_code(engine: sa.Engine) -> None:
+    found = sa.inspect(engine)
+    for table in METADATA.sorted_tables:
+        columns = {c["name"] for c in found.get_columns(table.name)}
+        assert columns == {c.name for c in table.columns}, table.name
+        assert found.get_pk_constraint(table.name)["constrained_columns"] == [
+            c.name for c in table.primary_key.columns
+        ]
+
+
+def test_opening_a_database_again_changes_nothing(engine: sa.Engine, store: FeedStore) -> None:
+    store.sync_list(_feeds(1), NOW, 0)
+    url = engine.url.render_as_string(hide_password=False)
+    again = open_database(url)
+    assert [r.feed_id for r in FeedStore(again).feeds()] == ["f0"]
+    again.dispose()
+
+
+def test_user_info_of_a_feed_is_never_stored(store: FeedStore) -> None:
+    store.sync_list(_feeds(3), NOW, 0)
+    assert all("secret" not in r.url for r in store.feeds())
+
+
+def test_due_feeds_are_claimed_once_and_in_the_order_of_their_times(store: FeedStore) -> None:
+    store.sync_list(_feeds(5), NOW, 10)
+    assert [r.feed_id for r in store.claim(NOW + 5, 10)] == ["f0", "f1", "f2"]
+    assert store.claim(NOW + 5, 10) == []
+    assert [r.feed_id for r in store.claim(NOW + 99, 1)] == ["f3"]
+
+
+def test_two_connectors_never_have_the_same_feed(engine: sa.Engine, store: FeedStore) -> None:
+    store.sync_list(_feeds(60), NOW, 0)
+    stores = [FeedStore(engine, f"c{n}") for n in range(4)]
+    claimed: list[str] = []
+    lock = threading.Lock()
+
+    def work(mine: FeedStore) -> None:
+        while rows := mine.claim(NOW + 1, 4):
+            with lock:
+                claimed.extend(r.feed_id for r in rows)
+
+    threads = [threading.Thread(target=work, args=(s,)) for s in stores]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    # A claim may come back empty while another one is under way: what is left is claimed now.
+    claimed += [r.feed_id for r in stores[0].claim(NOW + 1, 60)]
+    assert sorted(claimed) == sorted(f"f{n}" for n in range(60))
+
+
+def test_a_lease_runs_out_unless_it_is_renewed(engine: sa.Engine, store: FeedStore) -> None:
+    other = FeedStore(engine, "two")
+    store.sync_list(_feeds(2), NOW, 0)
+    assert len(store.claim(NOW, 2)) == 2
+    store.renew(["f0"], NOW + 100)
+    assert [r.feed_id for r in other.claim(NOW + LEASE_SECONDS + 1, 2)] == ["f1"]
+
+
+def test_a_poll_whose_lease_was_lost_is_not_taken(engine: sa.Engine, store: FeedStore) -> None:
+    other = FeedStore(engine, "two")
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    other.claim(NOW + LEASE_SECONDS + 1, 1)
+    assert store.journal([_poll("f0", "p")]) == set()
+    assert other.journal([_poll("f0", "q")]) == {"q"}
+
+
+def test_a_journalled_poll_comes_back_byte_for_byte_until_it_is_complete(store: FeedStore) -> None:
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    poll = _poll("f0", "p", articles=3)
+    store.journal([poll])
+    assert store.pending() == [poll]
+    assert store.totals().pending == 3
+    assert store.totals().fetched == 0
+    store.complete(store.pending())
+    assert store.pending() == []
+    totals = store.totals()
+    assert (totals.fetched, totals.accepted, totals.duplicates, totals.rejected) == (3, 3, 2, 1)
+    assert totals.rejected_by_reason == (("no_text", 1),)
+    assert store.seen(["f0"])["f0"]["a"].digest == "d"
+    (row,) = store.feeds()
+    assert (row.etag, row.next_poll_at) == ('"1"', NOW + 60)
+
+
+def test_completing_a_poll_twice_counts_it_once(store: FeedStore) -> None:
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    poll = _poll("f0", "p")
+    store.journal([poll])
+    store.complete([poll])
+    store.complete([poll])
+    assert store.totals().fetched == 3
+
+
+def test_completing_frees_the_feed_for_everybody(engine: sa.Engine, store: FeedStore) -> None:
+    other = FeedStore(engine, "two")
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    store.complete([replace(_poll("f0", "p"), messages=())])
+    assert [r.feed_id for r in other.claim(NOW + 61, 1)] == ["f0"]
+
+
+def test_the_journal_of_a_dead_connector_is_taken_over(engine: sa.Engine, store: FeedStore) -> None:
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    store.journal([_poll("f0", "p")])
+    other = FeedStore(engine, "two")
+    assert other.beat(NOW + 10) == []
+    assert other.beat(NOW + DEAD_AFTER + 1) == ["p"]
+    (poll,) = other.pending(poll_ids=["p"])
+    other.complete([poll])
+    store.complete([poll])
+    assert store.totals().fetched == 3
+
+
+def test_a_start_ends_the_leases_of_the_time_before(store: FeedStore) -> None:
+    store.sync_list(_feeds(2), NOW, 0)
+    store.claim(NOW, 2)
+    store.start(NOW + 1)
+    assert len(store.claim(NOW + 1, 2)) == 2
+
+
+def test_a_feed_that_leaves_the_list_keeps_its_memory(store: FeedStore) -> None:
+    store.sync_list(_feeds(2), NOW, 0)
+    store.claim(NOW, 2)
+    store.complete([replace(_poll("f1", "p"), messages=())])
+    store.sync_list(_feeds(1), NOW + 100, 0)
+    assert [r.feed_id for r in store.claim(NOW + 200, 5)] == ["f0"] or store.claim(
+        NOW + 200 + LEASE_SECONDS, 5
+    )
+    assert "a" in store.seen(["f1"])["f1"]
+    store.sync_list(_feeds(2), NOW + 300, 0)
+    assert {r.feed_id for r in store.feeds()} == {"f0", "f1"}
+
+
+def test_entries_that_left_their_feed_long_ago_are_forgotten(store: FeedStore) -> None:
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    store.complete([replace(_poll("f0", "p"), messages=())])
+    assert store.prune(NOW - 1) == 0
+    assert store.prune(NOW + 1) == 1
+
+
+def test_the_status_adds_up_over_polls_and_is_told_once(store: FeedStore) -> None:
+    store.sync_list(_feeds(2), NOW, 0)
+    store.claim(NOW, 2)
+    store.complete([replace(_poll("f0", "p"), messages=()), replace(_poll("f1", "q"), messages=())])
+    assert store.status_buckets(301) == {(300, "g0"): (2, 2, 2)}
+    store.status_told(600)
+    assert store.status_buckets(10**9) == {}
+    assert store.status_until() == 600
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbage", "empty"])
+def test_a_broken_state_file_is_set_aside_and_begun_anew(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = sqlite_url(tmp_path)
+    engine = open_database(url)
+    FeedStore(engine).sync_list(_feeds(500), NOW, 0)
+    engine.dispose()
+    file = tmp_path / "feeds.db"
+    whole = file.read_bytes()
+    file.write_bytes(
+        {"cut": whole[: len(whole) // 2], "garbage": b"x" * 9999, "empty": b""}[damage]
+    )
+    again = open_database(url)
+    assert list(FeedStore(again).feeds()) == []
+    again.dispose()
+    kept = list(tmp_path.glob("feeds.db.broken-*"))
+    assert len(kept) == (0 if damage == "empty" else 1)
+    assert ("broken" in caplog.text) == (damage != "empty")

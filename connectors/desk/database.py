@@ -105,7 +105,9 @@ def held(engine: Engine) -> Iterator[None]:
     except SQLAlchemyError as e:
         raise WrongDatabase(_say(engine, e)) from e
     with connection:
-        # Of the session: PostgreSQL lets go of it when our connection is gone, however it went.
+        # The lock is the session's: PostgreSQL lets go of it when our connection is gone, however
+        # it went. So this one must not go back to the pool, where it would live on.
+        connection.detach()
         if not connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY}):
             raise AlreadyAtWork("another desk is at work on this database; end it first")
         yield

@@ -100,5 +100,8 @@ def _log_to_stderr() -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     # Their lines hold URLs, and ours say the same in fewer words.
-    for name in ("httpx", "httpcore", "apprise", "kafka", "alembic", "urllib3"):
+    for name in ("httpx", "httpcore", "kafka", "alembic", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # This one is listened to by its channel, which needs the warnings.
+    logging.getLogger("apprise").addHandler(logging.NullHandler())
+    logging.getLogger("apprise").propagate = False

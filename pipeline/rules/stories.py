@@ -26,9 +26,12 @@ from pipeline.rules.stories_similarity import (
     LIMITS,
     Likeness,
     Limits,
+    Overlap,
     Relation,
     compare,
     denies,
+    is_apart,
+    overlap,
 )
 from pipeline.rules.stories_wires import WireTable
 
@@ -224,20 +227,21 @@ class StoryIndex:
     ) -> tuple[Assignment, list[_Sighting]]:
         story, event, possible = _Best(), _Best(), _Best()
         alike: dict[str, float] = {}
-        house = house_of(item.owner)
+        house, seen_us, limits = house_of(item.owner), _us(item.seen_at), self._settings.limits
         for slot in self._candidates(text, url):
             member = self._members[slot]
-            relation = self._relation(item, house, url, member)
-            likeness = compare(text, member.text, relation, self._settings.limits)
-            jaccard, contained = _overlap(text, member.text)
-            if not relation.same_owner and _tells_of_wires(text, member.text, jaccard):
-                verbatim = jaccard >= _VERBATIM[0] or contained >= _VERBATIM[1]
-                degree = 1.0 if verbatim else jaccard
+            shared = overlap(text, member.text)
+            if is_apart(shared, limits) and not (url and url == member.url):
+                continue
+            relation = self._relation(seen_us, house, url, member)
+            likeness = compare(text, member.text, relation, shared, limits)
+            if not relation.same_owner and _tells_of_wires(text, member.text, shared):
+                degree = 1.0 if _is_verbatim(shared) else shared.jaccard
                 alike[member.house] = max(alike.get(member.house, 0.0), degree)
             if likeness is Likeness.NONE:
                 continue
-            rank = (likeness, jaccard)
-            if likeness is Likeness.REPRINT and self._fits_story(item, house, text, url, member):
+            rank = (likeness, shared.jaccard)
+            if likeness is Likeness.REPRINT and self._fits_story(seen_us, house, text, url, member):
                 story.offer(rank, member)
             elif likeness >= Likeness.POSSIBLE:
                 possible.offer(rank, member)
@@ -270,30 +274,30 @@ class StoryIndex:
         for _, gram in found[:_RAREST]:
             yield index[gram]
 
-    def _relation(self, item: StoryItem, house: str, url: str | None, member: _Member) -> Relation:
+    def _relation(self, seen_us: int, house: str, url: str | None, member: _Member) -> Relation:
         return Relation(
             same_owner=member.house == house,
             same_url=url is not None and member.url == url,
-            hours=abs(_us(item.seen_at) - member.seen_us) / _US / 3600,
+            hours=abs(seen_us - member.seen_us) / _US / 3600,
             wire=self._wires.affinity(house, member.house),
         )
 
     def _fits_story(
-        self, item: StoryItem, house: str, text: Text, url: str | None, member: _Member
+        self, seen_us: int, house: str, text: Text, url: str | None, member: _Member
     ) -> bool:
         """Whether the oldest text of the member's story allows it: against chaining."""
         oldest = self._members[self._stories[member.assignment.story_id][0]]
-        relation = self._relation(item, house, url, oldest)
+        relation = self._relation(seen_us, house, url, oldest)
         if relation.same_url or oldest is member:
             return True
-        _, contained = _overlap(text, oldest.text)
-        near = contained >= _STORY_ANCHOR or _lead_overlap(text, oldest.text) >= _LEAD_ANCHOR
+        shared = overlap(text, oldest.text)
+        near = shared.contained >= _STORY_ANCHOR or (shared.lead or 0.0) >= _LEAD_ANCHOR
         return near and not denies(text, oldest.text, relation)
 
     def _fits_event(self, text: Text, member: _Member) -> bool:
         oldest = self._members[self._events[member.assignment.event_id][0]].text
-        _, contained = _overlap(text, oldest)
-        return contained >= _EVENT_ANCHOR or _lead_overlap(text, oldest) >= _EVENT_ANCHOR
+        shared = overlap(text, oldest)
+        return shared.contained >= _EVENT_ANCHOR or (shared.lead or 0.0) >= _EVENT_ANCHOR
 
     # Remembering
 
@@ -387,20 +391,12 @@ def house_of(owner: str) -> str:
     return _SECTION.sub("", owner) or owner
 
 
-def _overlap(a: Text, b: Text) -> tuple[float, float]:
-    """Jaccard and containment of two titles."""
-    shared = len(a.grams & b.grams)
-    union = len(a.grams) + len(b.grams) - shared
-    return shared / (union or 1), shared / (min(len(a.grams), len(b.grams)) or 1)
+def _is_verbatim(shared: Overlap) -> bool:
+    return shared.jaccard >= _VERBATIM[0] or shared.contained >= _VERBATIM[1]
 
 
-def _lead_overlap(a: Text, b: Text) -> float:
-    shared = len(a.lead & b.lead)
-    return shared / ((len(a.lead) + len(b.lead) - shared) or 1)
-
-
-def _tells_of_wires(a: Text, b: Text, jaccard: float) -> bool:
-    return jaccard >= _LEARN_JACCARD and min(len(a.grams), len(b.grams)) >= _LEARN_GRAMS
+def _tells_of_wires(a: Text, b: Text, shared: Overlap) -> bool:
+    return shared.jaccard >= _LEARN_JACCARD and min(len(a.grams), len(b.grams)) >= _LEARN_GRAMS
 
 
 def _us(time: datetime) -> int:

@@ -52,6 +52,7 @@ _DATELINE: Final = re.compile(
 _CLAUSE: Final = re.compile(r"[\s。！？!?;；／/》〉｜|]+|(?<=[一-鿿ぁ-ヿ])[:：]|[-–—]{2,}")
 _CLAUSE_SPACED: Final = re.compile(r"[.!?,:;|](?:\s|$)|\s[-–—]\s|[-–—]{2,}")
 """In Chinese and Japanese a space is a joint; elsewhere it stands between words."""
+_OTHER_SIGNS: Final = re.compile(r"[\W_]+")
 _NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
 _DATE: Final = re.compile(r"(?:(\d{1,2})月)?(\d{1,2})日(?!間)|(\d{1,2})/(\d{1,2})(?!\d)")
 _QUOTED: Final = re.compile(r"[\"“「『《]([^\"”」』》]{2,60})[\"”」』》]")
@@ -195,7 +196,7 @@ def _simplified() -> dict[int, str]:
 
 
 def _letters(text: str) -> str:
-    return "".join(c for c in text if c.isalnum())
+    return _OTHER_SIGNS.sub("", text)
 
 
 def _grams(compact: str, width: int) -> frozenset[str]:

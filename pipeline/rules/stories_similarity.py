@@ -40,6 +40,29 @@ class Relation:
 
 
 @dataclass(frozen=True, slots=True)
+class Overlap:
+    """How much two texts share."""
+
+    jaccard: float
+    """Of the titles' grams."""
+    contained: float
+    """Share of the shorter title that stands in the longer one."""
+    lead: float | None
+    """Jaccard of the leads; None when one has none."""
+
+
+def overlap(a: Text, b: Text) -> Overlap:
+    """How much ``a`` and ``b`` share."""
+    x, y = len(a.grams), len(b.grams)
+    shared = len(a.grams & b.grams)
+    lead = None
+    if a.lead and b.lead:
+        both = len(a.lead & b.lead)
+        lead = both / (len(a.lead) + len(b.lead) - both)
+    return Overlap(shared / ((x + y - shared) or 1), shared / (min(x, y) or 1), lead)
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Thresholds of overlap, from 0 to 1; measured, not felt (deploy/decisions/0007-stories.md)."""
 
@@ -94,43 +117,42 @@ _FORM_SHARE: Final = 0.5
 _FORM_CHARS: Final = 12
 
 
-def compare(a: Text, b: Text, relation: Relation, limits: Limits = LIMITS) -> Likeness:
-    """What ``a`` and ``b`` are to each other. Symmetric."""
+def compare(
+    a: Text, b: Text, relation: Relation, shared: Overlap, limits: Limits = LIMITS
+) -> Likeness:
+    """What ``a`` and ``b`` are to each other, sharing as much as `overlap` says. Symmetric."""
     if relation.same_url:
         return Likeness.REPRINT if not _other_day(a, b) else Likeness.NONE
-    shared = len(a.grams & b.grams)
-    jaccard = shared / ((len(a.grams) + len(b.grams) - shared) or 1)
-    contained = shared / (min(len(a.grams), len(b.grams)) or 1)
-    lead = _lead(a, b)
-    if relation.same_owner:
-        alike = _edited(a, b, relation, jaccard, contained, lead, limits)
-    else:
-        alike = _copied(a, b, relation, jaccard, contained, lead, limits)
-    if alike:
+    one_text = _edited if relation.same_owner else _copied
+    if one_text(a, b, relation, shared, limits):
         return Likeness.POSSIBLE if _vetoed(a, b, relation) else Likeness.REPRINT
-    event = (jaccard >= limits.event_title and contained >= limits.event_contained) or (
-        lead is not None and lead >= limits.event_lead and contained >= limits.event_title
+    event = (
+        shared.jaccard >= limits.event_title and shared.contained >= limits.event_contained
+    ) or (
+        shared.lead is not None
+        and shared.lead >= limits.event_lead
+        and shared.contained >= limits.event_title
     )
     if not event:
         return Likeness.NONE
-    near = contained >= limits.wire_contained or jaccard >= limits.wire_title
+    near = shared.contained >= limits.wire_contained or shared.jaccard >= limits.wire_title
     if near and not _vetoed(a, b, relation):
         return Likeness.POSSIBLE
     return Likeness.NONE if _other_day(a, b) else Likeness.EVENT
 
 
-def _edited(
-    a: Text,
-    b: Text,
-    relation: Relation,
-    jaccard: float,
-    contained: float,
-    lead: float | None,
-    limits: Limits,
-) -> bool:
+def is_apart(shared: Overlap, limits: Limits = LIMITS) -> bool:
+    """Whether `compare` of two texts at different addresses can only say `Likeness.NONE`."""
+    return shared.contained < limits.event_title and (
+        shared.lead is None or shared.lead < limits.event_lead
+    )
+
+
+def _edited(a: Text, b: Text, relation: Relation, shared: Overlap, limits: Limits) -> bool:
     """Whether one outlet told one text twice: with another headline, or at another address."""
+    lead = shared.lead
     if lead is not None and lead >= _EQUAL_LEAD:
-        return jaccard >= limits.own_lead_title or a.title == b.title
+        return shared.jaccard >= limits.own_lead_title or a.title == b.title
     if min(len(a.title), len(b.title)) < _EQUAL_CHARS[a.script]:
         return False
     if a.title == b.title:
@@ -140,19 +162,14 @@ def _edited(
     if lead is None and (relation.hours > _CLAUSE_HOURS or _same_rubric(a, b)):
         return False
     least = limits.own_title_latin if a.script is Script.OTHER else limits.own_title
-    return jaccard >= least and contained >= limits.own_contained and not is_form(a, b)
+    return (
+        shared.jaccard >= least and shared.contained >= limits.own_contained and not is_form(a, b)
+    )
 
 
-def _copied(
-    a: Text,
-    b: Text,
-    relation: Relation,
-    jaccard: float,
-    contained: float,
-    lead: float | None,
-    limits: Limits,
-) -> bool:
+def _copied(a: Text, b: Text, relation: Relation, shared: Overlap, limits: Limits) -> bool:
     """Whether two outlets ran one text."""
+    jaccard, lead = shared.jaccard, shared.lead
     if a.title == b.title and len(a.title) >= _EQUAL_CHARS[a.script]:
         return True
     if lead is not None:
@@ -166,15 +183,10 @@ def _copied(
     if _shortened(a, b) or (jaccard >= limits.moved_title and _reordered(a, b)):
         return True
     return relation.wire >= limits.wire and (
-        jaccard >= limits.wire_title or contained >= limits.wire_contained or _same_opening(a, b)
+        jaccard >= limits.wire_title
+        or shared.contained >= limits.wire_contained
+        or _same_opening(a, b)
     )
-
-
-def _lead(a: Text, b: Text) -> float | None:
-    if not a.lead or not b.lead:
-        return None
-    shared = len(a.lead & b.lead)
-    return shared / (len(a.lead) + len(b.lead) - shared)
 
 
 def _shortened(a: Text, b: Text) -> bool:

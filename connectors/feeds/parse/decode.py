@@ -24,7 +24,7 @@ from connectors.feeds.parse.readability import readability
 GUESSED: Final = "encoding_guessed"
 """Nothing declared the charset rightly: it was found from the bytes."""
 REPAIRED: Final = "encoding_repaired"
-"""Bytes that are no text in the charset became U+FFFD, or the text holds U+FFFD already."""
+"""Bytes that are no text in the charset became U+FFFD, or the text itself is damaged or was."""
 
 _PYTHON_CODECS: Final = {
     "utf-8": ("utf-8",),

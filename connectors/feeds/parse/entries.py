@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from connectors.feeds.parse import dates, decode, limits, text
+from connectors.feeds.parse import dates, decode, limits, mojibake, text
 from connectors.feeds.parse.links import clean_link
 from connectors.feeds.parse.model import (
     FeedHints,
@@ -29,6 +29,7 @@ class _Draft:
     summary: str
     guid: str | None
     link: str | None
+    repaired: bool
 
 
 @dataclass(slots=True)
@@ -41,6 +42,8 @@ class Cleaner:
     encoding_flags: tuple[str, ...]
     """Of the document: they go to each article with a character beyond ASCII."""
     _markup_left: int = limits.MAX_DOCUMENT_MARKUP
+    _repaired: bool = False
+    """The entry at hand was put right by `mojibake`."""
 
     def outcomes(self, feed: RawFeed, hints: FeedHints) -> Iterator[ParsedEntry | RejectedEntry]:
         """An article or a reject for each entry of ``feed``."""
@@ -75,6 +78,7 @@ class Cleaner:
         )
 
     def _draft(self, raw: RawEntry, base: str | None) -> _Draft | None:
+        self._repaired = False
         summary = self._summary(raw)
         title = self._line(raw.title) or _beginning(summary)
         if not title:
@@ -83,7 +87,7 @@ class Cleaner:
         link = clean_link(raw.link, raw.base or base)
         if link is None and raw.guid_is_link:
             link = clean_link(guid)
-        return _Draft(raw, title, summary, guid, link)
+        return _Draft(raw, title, summary, guid, link, self._repaired)
 
     def _article(self, id_: str, draft: _Draft) -> ParsedEntry:
         published, updated, date_flags = self._dates(draft.raw)
@@ -96,7 +100,7 @@ class Cleaner:
             published_at=published,
             updated_at=updated,
             authors=_authors(draft.raw.authors),
-            flags=(*self._encoding_flags(draft.title, draft.summary), *date_flags),
+            flags=(*self._encoding_flags(draft), *date_flags),
         )
 
     def _summary(self, raw: RawEntry) -> str:
@@ -114,6 +118,10 @@ class Cleaner:
     def _plain(self, raw: RawText) -> str:
         """The text of ``raw``; one that claims to be plain and is not, is read as HTML."""
         value = raw.value
+        if not value.isascii():
+            original = mojibake.undone(value[: limits.MAX_MARKUP])
+            self._repaired |= original is not None
+            value = original or value
         if raw.kind is Kind.PLAIN and not text.is_markup(value):
             return value[: limits.MAX_MARKUP]
         if "<" not in value and "&" not in value:
@@ -139,12 +147,12 @@ class Cleaner:
             flags.append(dates.MISSING)
         return published or updated, updated, tuple(flags)
 
-    def _encoding_flags(self, title: str, summary: str) -> tuple[str, ...]:
-        if "\ufffd" in title or "\ufffd" in summary:
-            return tuple(dict.fromkeys((*self.encoding_flags, decode.REPAIRED)))
-        if self.encoding_flags and not (title.isascii() and summary.isascii()):
-            return self.encoding_flags
-        return ()
+    def _encoding_flags(self, draft: _Draft) -> tuple[str, ...]:
+        texts = draft.title + draft.summary
+        flags = () if texts.isascii() else self.encoding_flags
+        if draft.repaired or "\ufffd" in texts or mojibake.is_doubtful(texts):
+            flags = tuple(dict.fromkeys((*flags, decode.REPAIRED)))
+        return flags
 
 
 def _shared(drafts: list[_Draft | None]) -> set[str]:

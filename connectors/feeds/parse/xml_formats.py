@@ -138,9 +138,8 @@ class _EntryReader:
         text = (e.text or "").strip()
         if text and (rank == 0 or self.entry.guid is None):
             self.entry.guid = text
-            if _name(e) == "guid":
-                permalink = _attribute(e, "ispermalink") or "true"
-                self.entry.guid_is_link = permalink.strip().lower() != "false"
+            permalink = _attribute(e, "ispermalink") or "true"
+            self.entry.guid_is_link = permalink.strip().lower() != "false"
 
     def published(self, e: etree._Element, rank: int) -> None:
         if self._better("published", rank - 1) and (text := _date_text(e)):
@@ -245,9 +244,9 @@ def text_of(e: etree._Element, default: Kind = Kind.MARKUP) -> RawText | None:
     if len(e):
         return RawText(_inner_markup(e))
     value = e.text
-    if not value or value.isspace() or kind.startswith(_BINARY):
+    if not value or value.isspace():
         return None
-    if (e.get("mode") or "").strip().lower() == "base64":
+    if (e.get("mode") or "").strip().lower() == "base64" or kind.startswith(_BINARY):
         decoded = _base64(value)
         return RawText(decoded) if decoded else None
     if kind in ("text", "text/plain", "plain"):
@@ -259,8 +258,9 @@ _BINARY: Final = ("image/", "audio/", "video/", "application/octet-stream", "app
 
 
 def _base64(value: str) -> str:
+    """The text in base64; nothing when it is no text."""
     try:
-        return base64.b64decode(value[: 2 * MAX_MARKUP], validate=False).decode("utf-8", "replace")
+        return base64.b64decode(value[: 2 * MAX_MARKUP]).decode("utf-8")
     except (binascii.Error, ValueError):
         return ""
 

@@ -103,7 +103,7 @@ def _without_prolog(text: str) -> tuple[str, dict[str, str]]:
             end, length = (end, 2) if end >= 0 else (text.find(">", at), 1)
         elif text.startswith("<!--", at):
             end, length = text.find("-->", at + 4), 3
-        elif text.startswith(("<!DOCTYPE", "<!doctype", "<!Doctype"), at):
+        elif text[at : at + 9].upper() == "<!DOCTYPE":
             end, length = _end_of_doctype(text, at), 1
             entities |= _plain_entities(text[at : max(end, at)])
         else:

@@ -1,0 +1,60 @@
+"""Text that somebody decoded wrongly before it got into the feed, put right again.
+
+UTF-8 read as windows-1252 (``Ã©`` for ``é``), GB18030 or Shift_JIS and written as UTF-8: the
+document's charset is right, so only the text can tell. To encode it back and find valid UTF-8
+happens by accident only in a text of one or two letters.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from connectors.feeds.parse.readability import readability
+
+_WINDOWS_BYTES: Final = {
+    ord(bytes([code]).decode("cp1252")): code
+    for code in range(0x80, 0xA0)
+    if code not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)
+}
+_LATIN = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u2122]")
+"""What the first two bytes of a character of UTF-8 look like in windows-1252."""
+_HAN_OR_KANA = re.compile("[\u3041-\u9fff\uff61-\uff9f]")
+_CLEARLY: Final = 0.3
+_FEW: Final = 4
+"""Characters beyond ASCII below which a text in double-byte characters is left alone."""
+_REMAINS = re.compile(
+    "(?:[\u00c3-\u00df][\u0080-\u00bf\u0152-\u2122]\\w{0,30}\\W?){2}"
+    "|[\u00e0-\u00ef][\u0080-\u00bf\u0152-\u2122]{2}"
+    "|锟斤拷"
+)
+"""Several characters of UTF-8 in windows-1252, or U+FFFD read as GB18030."""
+
+
+def is_doubtful(text: str) -> bool:
+    """Whether ``text`` still looks wrongly decoded, beyond repair."""
+    return _REMAINS.search(text) is not None
+
+
+def undone(text: str) -> str | None:
+    """What ``text`` was before it was decoded wrongly; None when it was not, or nobody can tell."""
+    if _LATIN.search(text):
+        return _again(text.translate(_WINDOWS_BYTES), "latin-1")
+    if _HAN_OR_KANA.search(text) is None:
+        return None
+    for codec in ("gb18030", "cp932"):
+        original = _again(text, codec)
+        if original is not None and readability(original) > readability(text) + _CLEARLY:
+            return original
+    return None
+
+
+def _again(text: str, codec: str) -> str | None:
+    try:
+        data = text.encode(codec)
+        original = data.decode("utf-8")
+    except UnicodeError:
+        return None
+    if codec != "latin-1" and len(text) - len(text.encode("ascii", "ignore")) < _FEW:
+        return None
+    return original

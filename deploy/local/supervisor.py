@@ -27,6 +27,7 @@ from deploy.local.processes import Register, Started, end_session, leashed
 
 _PROBE_SECONDS: Final = 0.1
 _LONGEST_LINE: Final = 1 << 20
+_LAST_WORDS_SECONDS: Final = 0.5
 _FIRST_TRIES: Final = 3
 """Starts that a part may fail before the service has been ready once; then it is given up."""
 
@@ -53,6 +54,8 @@ class _State:
     log: RotatingLog
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     process: asyncio.subprocess.Process | None = None
+    output: int = -1
+    """Our end of the pipe that it writes to."""
     was_ready: bool = False
     starts: int = 0
     ending: bool = False
@@ -155,15 +158,24 @@ class Supervisor:
 
     async def _start(self, state: _State) -> None:
         part = state.part
-        state.process = await asyncio.create_subprocess_exec(
-            *leashed(list(part.command)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=dict(part.environment),
-            start_new_session=True,
-            limit=_LONGEST_LINE,
-        )
+        # A pipe of our own: with its own, asyncio takes a process for running while a grandchild
+        # holds the pipe.
+        ours, theirs = os.pipe()
+        try:
+            state.process = await asyncio.create_subprocess_exec(
+                *leashed(list(part.command)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=asyncio.subprocess.STDOUT,
+                env=dict(part.environment),
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        state.output = ours
         state.starts += 1
         self._register.note(part.name, state.process.pid)
         self._tell(
@@ -174,25 +186,32 @@ class Supervisor:
         """Until the process ends; why it did, in words."""
         process = state.process
         assert process is not None  # noqa: S101 - started just before
-        reader = asyncio.create_task(self._read(state))
+        reader = asyncio.create_task(self._read(state, state.output))
         prober = asyncio.create_task(self._probe(state))
         try:
             code = await process.wait()
         finally:
             prober.cancel()
-            # A grandchild may keep the pipe open.
-            await asyncio.wait([reader], timeout=1)
+            # What is in the pipe still; a grandchild may keep it open.
+            await asyncio.wait([reader], timeout=_LAST_WORDS_SECONDS)
             reader.cancel()
             await asyncio.gather(reader, prober, return_exceptions=True)
         if code < 0:
             return f"was ended by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
 
-    async def _read(self, state: _State) -> None:
+    async def _read(self, state: _State, pipe: int) -> None:
         """Its output into its log, line by line; a line that is an event of ours is passed on."""
-        assert state.process is not None  # noqa: S101 - started just before
-        assert state.process.stdout is not None  # noqa: S101 - asked for with PIPE
-        stream = state.process.stdout
+        stream = asyncio.StreamReader(limit=_LONGEST_LINE)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(pipe, "rb", buffering=0)
+        )
+        try:
+            await self._copy(state, stream)
+        finally:
+            transport.close()
+
+    async def _copy(self, state: _State, stream: asyncio.StreamReader) -> None:
         while True:
             try:
                 line = await stream.readline()

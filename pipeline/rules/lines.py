@@ -26,7 +26,8 @@ class Lines:
                 counts[name] = counts.get(name, 0) + 1
         self._top = starts[0][2] if starts else len(self._lines)
         ends = [start for _, _, start in starts[1:]] + [len(self._lines)]
-        for (name, index, start), end in zip(starts, ends, strict=True):
+        # A file without a table has one end too many.
+        for (name, index, start), end in zip(starts, ends, strict=False):
             self._tables[name, index] = (start, end)
 
     def find(self, table: str, index: int | None, literal: str | None) -> int:

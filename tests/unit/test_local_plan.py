@@ -1,0 +1,200 @@
+"""Checks before anything is started: one line that says what is wrong and what mends it."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import subprocess
+from collections import namedtuple
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.errors import CommandError, Fault, Refused, WrongUse
+from deploy.local import java, plan, ports
+from deploy.local.backoff import Backoff
+from deploy.local.home_lock import home_lock
+from deploy.local.layout import Layout
+from deploy.local.log_files import RotatingLog
+from deploy.settings import Settings
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_port_in_use_is_named_with_its_setting_and_its_holder(
+    tmp_path: Path, listener: int
+) -> None:
+    settings = Settings(home=tmp_path, port_console=listener)
+
+    with pytest.raises(Fault, match=rf"port {listener} is in use by .*STRAITWATCH_PORT_CONSOLE"):
+        plan.resolve_ports(settings)
+
+
+def test_two_listeners_on_one_port_are_wrong_use(tmp_path: Path) -> None:
+    free = ports.find_free()
+    settings = Settings(home=tmp_path, port_console=free, port_kafka=free)
+
+    with pytest.raises(WrongUse, match=r"PORT_\w+ and STRAITWATCH_PORT_\w+ are both"):
+        plan.resolve_ports(settings)
+
+
+def test_every_port_zero_becomes_one_of_its_own() -> None:
+    names = [name for name in Settings.model_fields if name.startswith("port_")]
+
+    resolved = plan.resolve_ports(Settings(**dict.fromkeys(names, 0)))
+
+    values = [getattr(resolved, name) for name in names]
+    assert 0 not in values
+    assert len(set(values)) == len(names)
+
+
+def test_the_ports_of_an_existing_kafka_are_not_ours_to_check(listener: int) -> None:
+    names = [name for name in Settings.model_fields if name.startswith("port_")]
+    zeros = dict.fromkeys(names, 0) | {"port_kafka": listener}
+
+    resolved = plan.resolve_ports(Settings(kafka_bootstrap=f"127.0.0.1:{listener}", **zeros))
+
+    assert resolved.port_kafka == listener
+
+
+def test_a_free_port_lies_below_those_that_the_kernel_gives_to_clients() -> None:
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+    assert all(ports.find_free() < lowest for _ in range(20))
+
+
+def test_a_feed_list_with_a_fault_is_wrong_use_with_its_line(tmp_path: Path) -> None:
+    feeds = tmp_path / "feeds.toml"
+    feeds.write_text('[[feed]]\nurl = "https://outlet.example/rss"\ncolour = "red"\n')
+
+    with pytest.raises(WrongUse, match=r"feeds\.toml:3: .*colour"):
+        plan.check_files(Settings(home=tmp_path, feeds=feeds))
+
+
+def test_a_topic_file_with_a_fault_is_wrong_use_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "rivers.toml").write_text("name = 3 4\n")
+
+    with pytest.raises(WrongUse, match=r"rivers\.toml:1: "):
+        plan.check_files(Settings(home=tmp_path, topics=tmp_path))
+
+
+def test_a_channel_that_is_none_is_wrong_use(tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match="STRAITWATCH_CHANNELS"):
+        plan.check_files(Settings(home=tmp_path, channels=("nowhere",)))
+
+
+def test_a_full_disk_is_a_fault_that_says_how_much_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**6))
+
+    with pytest.raises(Fault, match=r"1 MB are free .* at least 500 .*STRAITWATCH_HOME"):
+        plan.check_room(tmp_path)
+
+
+def test_a_home_that_cannot_be_made_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(Fault, match="STRAITWATCH_HOME"):
+        Layout(tmp_path / "file" / "home").prepare()
+
+
+def test_a_second_service_on_a_home_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    second = home_lock(tmp_path)
+    with home_lock(tmp_path), pytest.raises(Refused, match=r"already \(process \d+\)"):
+        second.__enter__()
+
+    with home_lock(tmp_path):
+        pass
+
+
+def test_messages_are_one_line(tmp_path: Path, listener: int) -> None:
+    with pytest.raises(CommandError) as raised:
+        plan.resolve_ports(Settings(home=tmp_path, port_console=listener))
+
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "version"),
+    [
+        ('openjdk version "17.0.15" 2025-04-15', 17),
+        ('openjdk version "25" 2025-09-16', 25),
+        ('java version "1.8.0_402"', 8),
+        ("no such thing", 0),
+    ],
+)
+def test_the_version_of_a_java_is_its_feature_version(
+    tmp_path: Path, answer: str, version: int
+) -> None:
+    program = tmp_path / "java"
+    program.write_text(f"#!/bin/sh\necho '{answer}' >&2\n")
+    program.chmod(0o755)
+
+    assert java.version_of(program) == version
+
+
+def test_a_java_that_is_no_program_has_no_version(tmp_path: Path) -> None:
+    (tmp_path / "java").write_text("")
+
+    assert java.version_of(tmp_path / "java") == 0
+
+
+def test_without_a_java_the_message_says_how_to_get_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = tmp_path / "java"
+    old.write_text("#!/bin/sh\necho 'java version \"1.8.0\"' >&2\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setattr(java.importlib.util, "find_spec", lambda _: None)
+
+    with pytest.raises(Fault, match=r"is version 8.*run\.sh install"):
+        java.find_java()
+
+
+def test_backoff_grows_to_its_limit_and_forgets_after_a_long_run() -> None:
+    backoff = Backoff(first_s=1, limit_s=8, calm_s=60, dice=random.Random(1))
+
+    waits = [backoff.after(ran_s=0) for _ in range(6)]
+    again = backoff.after(ran_s=61)
+
+    assert all(0.75 * w <= x <= 1.25 * w for w, x in zip([1, 2, 4, 8, 8, 8], waits, strict=True))
+    assert again <= 1.25
+
+
+def test_a_log_keeps_the_newest_lines_in_a_bounded_number_of_bytes(tmp_path: Path) -> None:
+    log = RotatingLog(tmp_path / "part.log", max_bytes=100, kept=2)
+    for number in range(1000):
+        log.write(b"line %d\n" % number)
+    log.close()
+
+    files = sorted(tmp_path.iterdir())
+    assert [f.name for f in files] == ["part.log", "part.log.1", "part.log.2"]
+    assert all(f.stat().st_size <= 100 for f in files)
+    text = b"".join(f.read_bytes() for f in reversed(files)).split(b"\n")
+    assert text[-2] == b"line 999"
+    assert log.last_words() == "line 999"
+
+
+def test_a_log_goes_on_where_the_last_service_ended(tmp_path: Path) -> None:
+    for text in (b"one\n", b"two\n"):
+        log = RotatingLog(tmp_path / "part.log")
+        log.write(text)
+        log.close()
+
+    assert (tmp_path / "part.log").read_bytes() == b"one\ntwo\n"
+
+
+def test_run_sh_is_sound_bash() -> None:
+    script = Path(__file__).parents[2] / "run.sh"
+
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0

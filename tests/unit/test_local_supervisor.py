@@ -1,0 +1,171 @@
+"""The supervisor, with parts of a few lines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from deploy.errors import Fault
+from deploy.local.processes import Register
+from deploy.local.supervisor import Part, Supervisor
+
+DEADLINE = 30
+
+
+def _part(name: str, code: str, needs: tuple[str, ...] = (), **more: Any) -> Part:
+    async def at_once() -> bool:
+        return True
+
+    return Part(name, (sys.executable, "-c", code), os.environ, at_once, needs, **more)
+
+
+SLEEPS = "import time; time.sleep(600)"
+
+
+class _Stage:
+    """Runs a supervisor, and lets a test act on its events."""
+
+    def __init__(self, folder: Path, *parts: Part) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._changed = asyncio.Event()
+        self.register = Register(folder / "processes.json")
+        self.supervisor = Supervisor(parts, self.register, folder, self._take)
+
+    def run(self, play: Callable[[_Stage], Awaitable[None]]) -> None:
+        async def main() -> None:
+            task = asyncio.create_task(self.supervisor.run(self._on_ready))
+            try:
+                await asyncio.wait_for(play(self), DEADLINE)
+            finally:
+                self.supervisor.stop()
+                await asyncio.wait_for(task, DEADLINE)
+
+        asyncio.run(main())
+
+    async def until(self, event: str, count: int = 1, **fields: Any) -> dict[str, Any]:
+        """Wait for the ``count``-th event of that name with those fields."""
+        while True:
+            found = [
+                e
+                for e in self.events
+                if e["event"] == event and all(e.get(k) == v for k, v in fields.items())
+            ]
+            if len(found) >= count:
+                return found[count - 1]
+            self._changed.clear()
+            await self._changed.wait()
+
+    def _take(self, event: dict[str, Any]) -> None:
+        self.events.append(event)
+        self._changed.set()
+
+    async def _on_ready(self) -> None:
+        self._take({"event": "ready"})
+
+
+def test_a_killed_part_is_started_again_and_its_new_process_is_told(tmp_path: Path) -> None:
+    stage = _Stage(tmp_path, _part("feeds", SLEEPS))
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("ready")
+        before = stage.supervisor.pids["feeds"]
+        assert before is not None
+        os.kill(before, signal.SIGKILL)
+        ended = await stage.until("part-ended")
+        back = await stage.until("part-ready", part="feeds", first=False)
+        assert ended["reason"] == "was ended by SIGKILL"
+        assert back["pids"]["feeds"] not in {before, None}
+        assert stage.supervisor.restarts() == {"feeds": 1}
+
+    stage.run(play)
+
+
+def test_parts_start_after_what_they_need_and_stop_in_reverse_order(tmp_path: Path) -> None:
+    says = f"import signal, sys; signal.signal(15, lambda *_: sys.exit(0)); {SLEEPS}"
+    stage = _Stage(tmp_path, _part("kafka", says), _part("feeds", says, ("kafka",)))
+    pids: dict[str, int] = {}
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("ready")
+        pids.update({k: v for k, v in stage.supervisor.pids.items() if v and k != "supervisor"})
+
+    stage.run(play)
+
+    names = [(e["event"], e.get("part")) for e in stage.events]
+    assert names.index(("part-ready", "kafka")) < names.index(("part-started", "feeds"))
+    assert not any(psutil.pid_exists(pid) for pid in pids.values())
+    assert stage.register.end_leftovers() == []
+
+
+def test_a_part_that_never_comes_up_ends_the_service_with_its_last_words(tmp_path: Path) -> None:
+    stage = _Stage(
+        tmp_path,
+        _part("kafka", SLEEPS),
+        Part("desk", (sys.executable, "-c", "exit('the disk is full')"), os.environ, _never),
+    )
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("stopping")
+
+    with pytest.raises(Fault, match=r"desk ended with exit code 1: the disk is full; see .*desk"):
+        stage.run(play)
+    assert stage.supervisor.pids["kafka"] is None
+
+
+async def _never() -> bool:
+    return False
+
+
+async def _said(log: Path, text: str) -> None:
+    while text not in log.read_text():  # noqa: ASYNC110, ASYNC240 - a file tells nobody
+        await asyncio.sleep(0.01)
+
+
+def test_a_part_that_does_not_end_is_killed_and_so_are_its_children(tmp_path: Path) -> None:
+    stubborn = f"""
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", {SLEEPS!r}])
+print(child.pid, flush=True)
+{SLEEPS}
+"""
+    stage = _Stage(tmp_path, _part("feeds", stubborn, stop_seconds=0.2))
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("ready")
+        await _said(tmp_path / "feeds.log", "\n")
+
+    stage.run(play)
+
+    grandchild = int((tmp_path / "feeds.log").read_text().split()[0])
+    assert not psutil.pid_exists(grandchild)
+
+
+def test_an_event_of_a_part_is_passed_on_and_can_say_that_it_is_ready(tmp_path: Path) -> None:
+    code = f"""print('{{"event": "running", "how": "restored"}}', flush=True); {SLEEPS}"""
+    part = Part("pipeline", (sys.executable, "-c", code), os.environ, None)
+    stage = _Stage(tmp_path, part)
+
+    async def play(stage: _Stage) -> None:
+        assert (await stage.until("running"))["part"] == "pipeline"
+        await stage.until("ready")
+
+    stage.run(play)
+
+
+def test_a_line_longer_than_any_buffer_does_not_stop_a_part(tmp_path: Path) -> None:
+    code = f"print('x' * 3_000_000, flush=True); print('after', flush=True); {SLEEPS}"
+    stage = _Stage(tmp_path, _part("feeds", code))
+
+    async def play(stage: _Stage) -> None:
+        await _said(tmp_path / "feeds.log", "after\n")
+
+    stage.run(play)

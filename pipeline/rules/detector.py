@@ -134,7 +134,7 @@ class TopicDetector:
         if self._escalation.since is None:
             first = min([a for a, _ in articles] + [a for a, _ in statuses] + [second])
             for core in (self._escalation, self._volume):
-                core.begin(first // BUCKET)
+                core.begin(first)
         before = self._escalation.bucket
         news = 0
         for arrival, tagged in articles:
@@ -143,6 +143,8 @@ class TopicDetector:
         self._advance(second // BUCKET, statuses)
         while statuses:
             self._record(statuses.pop(0)[1])
+        for core in (self._escalation, self._volume):
+            core.rest(second)
         # Time alone makes nothing more surprising: a series is looked at when news has come.
         spike = self._escalation.score(second) if news & _ESCALATION else None
         volume = self._volume.score(second) if news & _VOLUME else None
@@ -219,10 +221,12 @@ class TopicDetector:
         due &= ~story.tried if story.is_voice else 0
         story.tried |= due
         news = 0
-        if due & _VOLUME and self._volume.add(at, seen, story.owner, group, backfill):
+        if due & _VOLUME and self._volume.add(at, seen, story.owner, group, teach_only=backfill):
             news |= _VOLUME
             self._completeness.learn(seen - at, seen)
-        if due & _ESCALATION and self._escalation.add(at, seen, story.owner, group, backfill):
+        if due & _ESCALATION and self._escalation.add(
+            at, seen, story.owner, group, teach_only=backfill
+        ):
             news |= _ESCALATION
         story.counted |= news
         return news
@@ -292,6 +296,7 @@ class TopicDetector:
             minutes=width * BUCKET // MINUTE,
             expected=expected,
             level=level,
+            warm=self._escalation.is_warm,
         )
         return Alert(
             alert_id=episode.alert_id,

@@ -150,6 +150,25 @@ class Seasonal:
         """Add counts of an hour that was learned before: the level only, at that hour's weight."""
         self.count += count * self._keep_level**hours_ago
 
+    def copy(self) -> Seasonal:
+        """An independent equal."""
+        return Seasonal.from_json(self.to_json(), self._settings)
+
+    def absorb(self, past: Seasonal, hours_ago: int) -> None:
+        """Add what ``past`` learned of the time that ended ``hours_ago``, forgotten accordingly."""
+        keep = self._keep_level**hours_ago
+        self.count += keep * max(past.count - self._settings.level_shape, 0.0)
+        self.expected += keep * max(past.expected - self._settings.level_hours, 0.0)
+        days = hours_ago / HOURS
+        for mine, theirs, fade in (
+            (self._hour_count, past._hour_count, self._keep_hour**days),
+            (self._hour_expected, past._hour_expected, self._keep_hour**days),
+            (self._day_count, past._day_count, self._keep_day ** (days / WEEKDAYS)),
+            (self._day_expected, past._day_expected, self._keep_day ** (days / WEEKDAYS)),
+        ):
+            mine[:] = [a + fade * b for a, b in zip(mine, theirs, strict=True)]
+        self.hours_learned += past.hours_learned
+
     def doubt(self) -> None:
         """Keep the level, but no more certainty about it than a day of counts gives."""
         factor = min(1.0, HOURS / self.expected)

@@ -26,12 +26,14 @@ class Facts:
     minutes: int
     expected: float
     level: int
+    warm: bool
 
 
 def reason(episode: Episode, before: Episode | None, facts: Facts) -> str:
     """The named reason of the newest revision of ``episode``; ``before`` is None at its raising."""
     if before is None:
-        return f"{_count(facts)}{_level(facts)}."
+        young = "" if facts.warm else " The baseline is still young, so this is a first guess."
+        return f"{_count(facts)}{_level(facts)}.{young}"
     if episode.state is AlertState.ESCALATED:
         if severity_rank(episode.severity) > severity_rank(before.severity):
             return (

@@ -17,11 +17,18 @@ from pipeline.rules.expected import (
     standard_deviation,
 )
 from pipeline.rules.exposure import BUCKETS_A_DAY, KEEP_BUCKETS, Completeness, Exposure
+from pipeline.rules.history import History
 from pipeline.rules.spike import tail_score
 from pipeline.rules.times import BUCKET, BUCKETS_AN_HOUR, HOUR
 
 WINDOWS: Final = (4, 6, 9, 12, 18, 24, 36, 54, 72, 108, 144, 288)
 """Buckets: 20 min to 24 h, each about half as long again. A coarser set costs minutes of delay."""
+
+_YOUNG_WINDOWS: Final = (3, 6, 12)
+"""Buckets: a quarter of an hour to one hour."""
+_PRIOR_COUNT: Final = 1.0
+_PRIOR_HOURS: Final = 2.0
+"""What is believed of the rate before anything is known: one story in two hours."""
 
 _MODEL: Final = SeasonalSettings()
 _DEFAULT_RATE: Final = 0.10
@@ -48,8 +55,10 @@ class SpikeSettings:
     """Seconds: an article older than this when seen only teaches."""
     warm_hours: int = 72
     """Hours learned until the baseline is called warm."""
-    min_hours: int = 72
-    """Hours learned until a spike may be called one."""
+    young_minimum: float = 5.0
+    young_owners: int = 4
+    young_penalty: float = 1.0
+    """Fewest stories, fewest owners, and what the score loses, until the baseline is warm."""
 
     def at_sensitivity(self, rate: float) -> SpikeSettings:
         """The same settings for ``rate`` false alerts a series-week.
@@ -78,12 +87,14 @@ class SeriesCore:
 
     __slots__ = (
         "_base",
+        "_begun",
         "_completeness",
         "_dispersion",
         "_exposed",
         "_exposure",
         "_fresh",
         "_group_weight",
+        "_history",
         "_hour_score",
         "_late",
         "_owner_weight",
@@ -111,7 +122,8 @@ class SeriesCore:
         """The newest bucket, not yet ended."""
         self.since: int | None = None
         """The bucket in which learning began."""
-        self._base = 0
+        self._base = self._begun = 0
+        self._history = History(0)
         self._fresh: list[int] = []
         self._late: list[int] = []
         self._rate: list[float] = []
@@ -128,12 +140,23 @@ class SeriesCore:
 
     # -- counting
 
-    def begin(self, bucket: int) -> None:
-        """Start learning with ``bucket``."""
+    def begin(self, second: int) -> None:
+        """Start watching at ``second``: what was published before is no news."""
+        bucket = second // BUCKET
+        self._begun = second
         self.since = self.bucket = self._base = bucket
+        self._history = History(bucket // BUCKETS_AN_HOUR)
         self._append(bucket)
 
-    def add(self, at: int, seen: int, owner: str, group: str, teach_only: bool = False) -> bool:
+    def add(
+        self,
+        at: int,
+        seen: int,
+        owner: str,
+        group: str,
+        *,
+        teach_only: bool = False,
+    ) -> bool:
         """Count a story once, filed under second ``at``.
 
         Returns:
@@ -141,6 +164,8 @@ class SeriesCore:
         """
         bucket = min(at // BUCKET, self.bucket)
         index = bucket - self._base
+        if teach_only:
+            self._history.add(at // HOUR, seen)
         if index < 0:
             return False
         age = seen - at
@@ -152,6 +177,7 @@ class SeriesCore:
         if (
             teach_only
             or age > s.fresh
+            or at < self._begun
             or (age > HOUR // 2 and self._exposure.is_flooding(self.bucket, group))
         ):
             self._late[index] += 1
@@ -181,6 +207,21 @@ class SeriesCore:
         if self.bucket % BUCKETS_AN_HOUR == 0:
             self._learn(self.bucket // BUCKETS_AN_HOUR - 3)
         self._append(self.bucket)
+
+    def rest(self, now: int) -> bool:
+        """Learn from an imported archive once it has come to rest; whether that was now."""
+        if not self._history.is_at_rest(now):
+            return False
+        taught = self._history.teach(
+            self.model, self._dispersion, _MODEL, self.bucket // BUCKETS_AN_HOUR
+        )
+        if taught is None:
+            return False
+        self.model, first_hour = taught
+        self.since = first_hour * BUCKETS_AN_HOUR
+        rate = self.model.mean(self.bucket // BUCKETS_AN_HOUR) / BUCKETS_AN_HOUR
+        self._rate = [rate] * len(self._rate)
+        return True
 
     def skip_to(self, bucket: int) -> None:
         """Go on at ``bucket`` after a time without any news or feed report: nothing was learned.
@@ -247,6 +288,11 @@ class SeriesCore:
         return self.model.hours_learned >= self._settings.warm_hours
 
     @property
+    def is_young(self) -> bool:
+        """Whether the baseline is not warm yet."""
+        return not self.is_warm
+
+    @property
     def exposed(self) -> float:
         """Share of the usual feeds that deliver now."""
         return self._exposed[-1]
@@ -294,45 +340,84 @@ class SeriesCore:
     def score(self, now: int) -> Spike | None:
         """The window that stands out most at second ``now``; None when none does."""
         s = self._settings
-        index = self.bucket - self._base
-        if self.model.hours_learned < s.min_hours or self._exposed[index] < 0.2:
+        if self._exposed[-1] < 0.2:
             return None
-        first = max(0, index - BUCKETS_A_DAY + 1)
+        first = max(0, len(self._fresh) - BUCKETS_A_DAY)
         fresh = self._fresh[first:]
         expected = self._expected_by_bucket(now)
-        phi, kappa = self.spread()
-        hour_count, hour_mean = sum(fresh[-12:]), sum(expected[-12:])
-        far = self.bucket - self.last_spike
-        best: Spike | None = None
-        best_score = 0.0
-        for window in WINDOWS:
-            width = min(window, far - 1) if far > 24 else window
-            count, mean = sum(fresh[-width:]), max(sum(expected[-width:]), 0.02)
-            if width > 12 and hour_count <= hour_mean:
-                break
-            if count < s.minimum or count < s.ratio * mean:
-                continue
-            variance = phi * mean + kappa * mean * mean
-            score = tail_score(count, mean, variance)
-            if score <= best_score:
-                continue
-            owners = self._owners_in(width)
-            if len(owners) < s.owners:
-                continue
-            capped = self._cap(count, mean, owners)
-            if capped < count:
-                if capped < s.minimum or capped < s.ratio * mean:
-                    continue
-                score = tail_score(capped, mean, variance)
-            if score > best_score:
-                best_score = score
-                best = Spike(score, width, count, mean, variance, len(owners))
+        best = self._scan_young(fresh, now) if self.is_young else self._scan(fresh, expected)
         if best is not None:
             hour = self.bucket // BUCKETS_AN_HOUR
             self._hour_score[hour] = max(self._hour_score.get(hour, 0.0), best.score)
             if best.score >= s.threshold:
                 self.last_spike = self.bucket
         return best
+
+    def _scan(self, fresh: list[int], expected: list[float]) -> Spike | None:
+        s = self._settings
+        phi, kappa = self.spread()
+        hour_count, hour_mean = sum(fresh[-12:]), sum(expected[-12:])
+        far = self.bucket - self.last_spike
+        best: Spike | None = None
+        for window in WINDOWS:
+            # After a spike, do not look back into it.
+            width = min(window, far - 1) if far > 24 else window
+            if width > 12 and hour_count <= hour_mean:
+                break
+            mean = max(sum(expected[-width:]), 0.02)
+            found = self._judge(sum(fresh[-width:]), mean, phi, kappa, width, s.minimum, s.owners)
+            if found is not None and (best is None or found.score > best.score):
+                best = found
+        return best
+
+    def _scan_young(self, fresh: list[int], now: int) -> Spike | None:
+        """Without a baseline: against the rate since the start, with wide doubt, and cautiously.
+
+        There is no hour of day or weekday yet, so only short windows count, more stories of more
+        owners are asked for, and the score is lowered.
+        """
+        s = self._settings
+        shares, into = self._completeness.shares, now % BUCKET / BUCKET
+        best: Spike | None = None
+        for width in _YOUNG_WINDOWS:
+            before = fresh[:-width]
+            count = _PRIOR_COUNT + sum(before)
+            rate = count / (_PRIOR_HOURS + len(before) / BUCKETS_AN_HOUR)
+            seen = into * shares[0] + sum(shares[1 : min(width, len(fresh))])
+            mean = max(rate * seen / BUCKETS_AN_HOUR, 0.02)
+            kappa = s.model_error + 0.1 + 1 / count
+            found = self._judge(
+                sum(fresh[-width:]), mean, 1.5, kappa, width, s.young_minimum, s.young_owners
+            )
+            if found is not None and (best is None or found.score > best.score):
+                best = found
+        if best is None or best.score <= s.young_penalty:
+            return None
+        return replace(best, score=best.score - s.young_penalty)
+
+    def _judge(
+        self,
+        count: int,
+        mean: float,
+        phi: float,
+        kappa: float,
+        width: int,
+        minimum: float,
+        least_owners: int,
+    ) -> Spike | None:
+        """How unlikely ``count`` in the newest ``width`` buckets is; None when no spike at all."""
+        s = self._settings
+        if count < minimum or count < s.ratio * mean:
+            return None
+        owners = self._owners_in(width)
+        if len(owners) < least_owners:
+            return None
+        capped = self._cap(count, mean, owners)
+        if capped < minimum or capped < s.ratio * mean:
+            return None
+        variance = phi * mean + kappa * mean * mean
+        score = tail_score(capped, mean, variance)
+        return Spike(score, width, count, mean, variance, len(owners))
 
     def _owners_in(self, width: int) -> Counter[str]:
         owners: Counter[str] = Counter()
@@ -383,6 +468,8 @@ class SeriesCore:
         if exposure > 0.97:
             self._dispersion.learn(censored, mean, weight)
         self.model.learn(hour, censored, weight, exposure)
+        if self._history.live is not None:
+            self._history.live.learn(hour, censored, weight, exposure)
 
     # -- state
 
@@ -396,6 +483,8 @@ class SeriesCore:
             "bucket": self.bucket,
             "since": self.since,
             "base": base,
+            "begun": self._begun,
+            "history": self._history.to_json(),
             "fresh": self._fresh[keep:],
             "late": self._late[keep:],
             "rate": self._rate[keep:],
@@ -423,6 +512,8 @@ class SeriesCore:
         self.model = Seasonal.from_json(raw["model"], _MODEL)
         self._dispersion = Dispersion.from_json(raw["dispersion"])
         self.bucket, self.since, self._base = raw["bucket"], raw["since"], raw["base"]
+        self._begun = raw["begun"]
+        self._history = History.from_json(raw["history"], _MODEL)
         self._fresh, self._late = list(raw["fresh"]), list(raw["late"])
         self._rate, self._exposed = list(raw["rate"]), list(raw["exposed"])
         self._owners = {b: list(o) for b, o in raw["owners"]}

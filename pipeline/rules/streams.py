@@ -110,7 +110,7 @@ class StreamDetector:
         core = self._cores.get(event.series)
         if core is None:
             core = SeriesCore(self._settings, self._exposure, self._completeness)
-            core.begin(self._bucket)
+            core.begin(self._bucket * BUCKET)
             self._cores[event.series] = core
         key = (event.series, event.story)
         if key in self._stories:

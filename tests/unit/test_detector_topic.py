@@ -159,6 +159,76 @@ def test_a_saved_and_restored_detector_goes_on_as_if_nothing_had_happened() -> N
     assert second.detector.dumps() == whole.detector.dumps()
 
 
+def test_a_fresh_service_alerts_from_its_first_minutes_and_says_that_it_is_young() -> None:
+    replay = Replay()
+    story = START + 10 * MINUTE
+    arrivals = [
+        tagged(f"y{i}", story + i * timedelta(seconds=30), owner=f"outlet{i}", age=MINUTE)
+        for i in range(8)
+    ]
+    replay.until(START + timedelta(hours=1), [tagged("first", START, owner="x"), *arrivals])
+    first = replay.alerts[0]
+    assert first.raised_at - story < 4 * MINUTE
+    assert not first.baseline.warm
+    assert "young" in first.reason
+
+
+def test_what_stood_in_the_feeds_at_the_start_raises_nothing() -> None:
+    replay = Replay()
+    standing = [
+        tagged(f"s{i}", START + i * timedelta(seconds=5), owner=f"o{i}", age=(2 + i) * MINUTE)
+        for i in range(30)
+    ]
+    replay.until(START + timedelta(hours=1), standing)
+    assert replay.alerts == []
+
+
+def archive(days: int, a_day: int, *, at: datetime, owners: int = 6) -> list[TaggedArticle]:
+    dice = random.Random(3)
+    return [
+        tagged(
+            f"a{i}-{owners}",
+            at + timedelta(milliseconds=i),
+            owner=f"outlet{dice.randrange(owners)}",
+            age=timedelta(days=dice.uniform(0.02, days)),
+            backfill=True,
+        )
+        for i in range(days * a_day)
+    ]
+
+
+def test_an_imported_archive_makes_the_baseline_warm_from_its_own_start() -> None:
+    replay = Replay()
+    replay.until(
+        START + timedelta(hours=1),
+        [tagged("first", START, owner="x"), *archive(21, 24, at=START + 5 * MINUTE)],
+    )
+    last = replay.points[-1]
+    assert replay.alerts == []
+    assert last.warm
+    assert last.baseline_since is not None
+    assert timedelta(days=19) < START - last.baseline_since < timedelta(days=22)
+    assert last.expected == pytest.approx(24 / 288, rel=0.3)
+
+
+def test_a_second_import_adds_to_the_hours_of_the_first() -> None:
+    replay = Replay()
+    start = [tagged("first", START, owner="x")]
+    twice = archive(21, 24, at=START + 5 * MINUTE) + archive(
+        21, 24, at=START + 30 * MINUTE, owners=9
+    )
+    replay.until(START + timedelta(hours=1), start + twice)
+    assert replay.points[-1].expected == pytest.approx(48 / 288, rel=0.3)
+
+
+def test_what_feeds_show_at_their_first_poll_is_no_archive() -> None:
+    replay = Replay()
+    recent = archive(2, 40, at=START + 5 * MINUTE)
+    tail = archive(20, 1, at=START + 6 * MINUTE, owners=2)
+    replay.until(START + timedelta(hours=1), [tagged("first", START, owner="x"), *recent, *tail])
+    assert not replay.points[-1].warm
+
+
 @pytest.mark.parametrize("data", [b"", b"garbage", b"straitwatch-detector 0\nx"])
 def test_a_state_that_is_none_is_refused(data: bytes) -> None:
     with pytest.raises(StateError):

@@ -23,17 +23,14 @@ _HAN_OR_KANA = re.compile("[\u3041-\u9fff\uff61-\uff9f]")
 _CLEARLY: Final = 0.3
 _FEW: Final = 4
 """Characters beyond ASCII below which a text in double-byte characters is left alone."""
-_REMAINS = re.compile(
-    "(?:[\u00c3-\u00df][\u0080-\u00bf\u0152-\u2122]\\w{0,30}\\W?){2}"
-    "|[\u00e0-\u00ef][\u0080-\u00bf\u0152-\u2122]{2}"
-    "|锟斤拷"
-)
-"""Several characters of UTF-8 in windows-1252, or U+FFFD read as GB18030."""
+_TWO_BYTES = re.compile("[ÂÃÐÑ][\u0080-\u00bf\u0152-\u2122]")
+_MORE_BYTES = re.compile("[\u00e0-\u00ef][\u0080-\u00bf\u0152-\u2122]{2}|锟斤拷")
+"""Also U+FFFD twice read as GB18030."""
 
 
 def is_doubtful(text: str) -> bool:
     """Whether ``text`` still looks wrongly decoded, beyond repair."""
-    return _REMAINS.search(text) is not None
+    return _MORE_BYTES.search(text) is not None or len(_TWO_BYTES.findall(text)) > 1
 
 
 def undone(text: str) -> str | None:

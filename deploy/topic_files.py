@@ -13,7 +13,8 @@ from typing import Final
 from platformdirs import user_data_path
 
 from deploy.errors import Refused, WrongUse
-from pipeline.rules.topic_file import Fault, TopicFileError, TopicSet
+from pipeline.rules.topic_file import TopicSet
+from pipeline.rules.topic_model import Fault, TopicFileError
 
 PACKAGED: Final = Path(__file__).parent / "topics"
 """The defaults in the wheel."""

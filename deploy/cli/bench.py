@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     bench.callback()(_group)
     bench.command("tagging")(tagging)
     bench.command("feeds")(feeds)
+    bench.command("pipeline")(pipeline)
     register_service(bench)
     app.add_typer(bench, name="bench")
 
@@ -106,3 +107,28 @@ def feeds(
             f"p99 of healthy feeds {row['p99_alone_ms']:.1f} ms alone, "
             f"{row['p99_among_hostile_ms']:.1f} ms among 30 % hostile: {row['ratio']:.2f} times"
         )
+
+
+def pipeline(
+    articles: Annotated[int, typer.Option(min=1000, help="Articles in the backlog.")] = 200_000,
+    live_rate: Annotated[float, typer.Option(min=1, help="Articles a second, live.")] = 500,
+    live_seconds: Annotated[float, typer.Option(min=0, help="How long; 0: not at all.")] = 20,
+    idle_seconds: Annotated[float, typer.Option(min=0, help="How long; 0: not at all.")] = 40,
+    rounds: Annotated[int, typer.Option(min=1, help="Plain loop and drain, so many times.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Articles a second through the real Kafka and engine, beside a plain loop; latency; idle cost.
+
+    Example: straitwatch bench pipeline --articles 50000
+    """
+    from deploy.bench.pipeline import as_record, run, table
+
+    report = run(
+        articles,
+        live_rate,
+        live_seconds,
+        idle_seconds,
+        rounds,
+        lambda text: typer.echo(f"straitwatch: {text}", err=True),
+    )
+    typer.echo(json.dumps(as_record(report)) if as_json else table(report))

@@ -37,7 +37,8 @@ def check(
     """
     from deploy.topic_files import read_topic_files
     from pipeline.rules.tagging import check_examples
-    from pipeline.rules.topic_file import TopicFileError, TopicSet
+    from pipeline.rules.topic_file import TopicSet
+    from pipeline.rules.topic_model import TopicFileError
 
     try:
         topics = TopicSet.parse(read_topic_files(folder))

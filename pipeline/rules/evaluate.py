@@ -12,7 +12,7 @@ from typing import Final
 
 from pipeline.contracts.records import Lang
 from pipeline.rules.matcher import Hit
-from pipeline.rules.topic_file import LEVELS, Condition, Topic
+from pipeline.rules.topic_model import LEVELS, Condition, Topic
 
 LEAD_CHARS: Final = 350
 """A lead: the first paragraph of a wire story, or a feed's whole summary."""
@@ -72,6 +72,8 @@ class _When:
 
     all: tuple[int, ...]
     every: int
+    needs: int
+    """`every` and `elsewhere`."""
     any: int
     none: int
     elsewhere: int
@@ -80,14 +82,10 @@ class _When:
     within: int | None
     languages: frozenset[str]
 
-    def possible(self, present: int, language: Lang | None) -> bool:
+    def possible(self, present: int, language: Lang) -> bool:
         """Whether the text as a whole has what it takes."""
-        if self.every & ~present or self.elsewhere & ~present:
+        if self.needs & ~present or (self.any and not self.any & present):
             return False
-        if self.any and not self.any & present:
-            return False
-        if language is None:
-            return True
         if self.nowhere & present:
             return False
         return not self.languages or not self.languages.isdisjoint(_SCRIPTS[language])
@@ -125,51 +123,61 @@ class TopicRules:
     Args:
         topic: the file.
         bits: set name -> its bit in hits.
+        shared: the bits of sets that every topic may use.
     """
 
-    def __init__(self, topic: Topic, bits: Mapping[str, int]) -> None:
+    def __init__(self, topic: Topic, bits: Mapping[str, int], shared: int) -> None:
         self.name = topic.name
         self._threshold = topic.threshold
         self._sets = [(s.name, bits[s.name], s.weight) for s in topic.sets if s.weight]
         self._routes = [(r.name, r.weight, _when(r.when, bits)) for r in topic.routes]
         self._levels = [(e.name, e.level, e.calms, _when(e.when, bits)) for e in topic.escalations]
-        self._alone = _union(bit for _, bit, weight in self._sets if weight > 0)
-        self._for = [when for _, weight, when in self._routes if weight > 0]
-
-    @property
-    def leading(self) -> int:
-        """The sets without which no positive route can hold."""
-        return self._alone | _union(when.bits() for when in self._for)
+        self._alone = [(bit, weight) for _, bit, weight in self._sets if weight > 0]
+        self._for = [(when, weight) for _, weight, when in self._routes if weight > 0]
+        self.leading = _union(bit for bit, _ in self._alone) | _union(
+            when.bits() for when, _ in self._for
+        )
+        # What all topics share leads to none of them, unless this one's rules say so.
+        self._gate = self.leading & ~shared
+        if self._potential(shared) >= topic.threshold:
+            self._gate = self.leading
 
     def possible(self, present: int) -> bool:
-        """Whether a text with these sets can be on topic at all."""
-        if present & self._alone:
-            return True
-        return any(when.possible(present, None) for when in self._for)
+        """Whether these sets could make the topic, were all in the title and none against."""
+        return bool(present & self._gate) and self._potential(present) >= self._threshold
+
+    def _potential(self, present: int) -> float:
+        total = 1e-6
+        for bit, weight in self._alone:
+            if bit & present:
+                total += weight
+        for when, weight in self._for:
+            if not when.needs & ~present and (not when.any or when.any & present):
+                total += weight
+        return total
 
     def judge(self, units: Sequence[Unit], present: int, language: Lang) -> Verdict:
         """What the rules say of a text.
 
         Args:
-            units: the title, then the sentences.
+            units: the title, then the sentences; the best place comes first.
             present: the sets of all units.
             language: of the text.
         """
         reasons: list[Reason] = []
         for name, bit, weight in self._sets:
             if bit & present:
-                unit = _best(u for u in units if u.sets & bit)
+                unit = next(u for u in units if u.sets & bit)
                 reasons.append(Reason(name, weight * unit.factor, _terms(unit, bit)))
         for name, weight, when in self._routes:
             if not when.possible(present, language):
                 continue
-            held = [u for u in (units[:1] if when.title else units) if when.holds(u)]
-            if held:
-                unit = _best(held)
-                reasons.append(Reason(name, weight * unit.factor, _terms(unit, when.bits())))
-        score = sum(reason.weight for reason in reasons) / self._threshold
+            for unit in units[:1] if when.title else units:
+                if when.holds(unit):
+                    reasons.append(Reason(name, weight * unit.factor, _terms(unit, when.bits())))
+                    break
         # 0.7 and 0.3 are one, whatever binary fractions say.
-        score = round(score, 6)
+        score = round(sum(reason.weight for reason in reasons) / self._threshold, 6)
         tagged = score >= 1.0
         level, levels = self._escalation(units, present, language) if tagged else (0, ())
         reasons.sort(key=lambda reason: -reason.weight)
@@ -214,12 +222,14 @@ class TopicRules:
 
 def _when(when: Condition, bits: Mapping[str, int]) -> _When:
     every = tuple(bits[name] for name in when.all)
+    elsewhere = _union(bits[name] for name in when.elsewhere)
     return _When(
         all=every,
         every=_union(every),
+        needs=_union(every) | elsewhere,
         any=_union(bits[name] for name in when.any),
         none=_union(bits[name] for name in when.none),
-        elsewhere=_union(bits[name] for name in when.elsewhere),
+        elsewhere=elsewhere,
         nowhere=_union(bits[name] for name in when.nowhere),
         title=when.title,
         within=when.within if every else None,
@@ -232,10 +242,6 @@ def _union(bits: Iterable[int]) -> int:
     for bit in bits:
         out |= bit
     return out
-
-
-def _best(units: Iterable[Unit]) -> Unit:
-    return max(units, key=lambda unit: unit.factor)
 
 
 def _terms(unit: Unit, bits: int) -> tuple[str, ...]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import ahocorasick_rs
 
 from pipeline.contracts.records import Lang
 from pipeline.rules.text import Text, fold, is_katakana, is_latin
-from pipeline.rules.topic_file import Term
+from pipeline.rules.topic_model import Term
 
 _LANGUAGES: Final[dict[str, frozenset[Lang]]] = {
     "any": frozenset(Lang),
@@ -37,16 +37,14 @@ class _Edge(IntEnum):
     KATAKANA = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A term in a text."""
+class Hit(NamedTuple):
+    """A term in a text; a tuple, because an article may have hundreds."""
 
     start: int
     end: int
     term: str
     sets: int
     """One bit for each set that has the term."""
-    masks: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,7 @@ class Matcher:
             _add(groups, _entry(term, 0, masks=True), term)
         patterns = list(groups)
         self._entries = [tuple(groups[pattern].values()) for pattern in patterns]
+        self._by_language: dict[Lang, list[tuple[_Entry, ...]]] = {}
         self._all = _automaton(patterns)
         leads = [
             (pattern, bits)
@@ -104,10 +103,9 @@ class Matcher:
         hits: list[Hit] = []
         masks: list[tuple[int, int]] = []
         folded, original = text.folded, text.original
+        entries = self._of(language)
         for pattern, start, end in self._all.find_matches_as_indexes(folded, overlapping=True):
-            for entry in self._entries[pattern]:
-                if language not in entry.languages:
-                    continue
+            for entry in entries[pattern]:
                 a, b = start + entry.pad_left, end - entry.pad_right
                 if entry.capitals and not original[a:b].isupper():
                     continue
@@ -118,10 +116,21 @@ class Matcher:
                 if entry.masks:
                     masks.append((a, b))
                 if entry.sets:
-                    hits.append(Hit(a, b, entry.term, entry.sets, masks=False))
+                    hits.append(Hit(a, b, entry.term, entry.sets))
         if masks:
             hits = [hit for hit in hits if not any(_inside(hit, a, b) for a, b in masks)]
         return hits
+
+    def _of(self, language: Lang) -> list[tuple[_Entry, ...]]:
+        """The entries of each pattern that count in a language."""
+        found = self._by_language.get(language)
+        if found is None:
+            found = [
+                tuple(entry for entry in entries if language in entry.languages)
+                for entries in self._entries
+            ]
+            self._by_language[language] = found
+        return found
 
 
 def _inside(hit: Hit, start: int, end: int) -> bool:

@@ -19,7 +19,8 @@ from pipeline.rules.evaluate import (
 from pipeline.rules.language import LanguageDetector, ScriptDetector
 from pipeline.rules.matcher import Hit, Matcher
 from pipeline.rules.text import Text, read, sentences
-from pipeline.rules.topic_file import Fault, Term, TopicSet
+from pipeline.rules.topic_file import TopicSet
+from pipeline.rules.topic_model import Fault, Term
 
 MAX_TERMS: Final = 12
 """Terms that a tag carries: enough for a person to see why."""
@@ -161,10 +162,12 @@ def _compile(topics: TopicSet) -> tuple[Matcher, tuple[TopicRules, ...]]:
             bits[owner, term_set.name] = 1 << len(terms)
             terms.append(term_set.terms)
     shared = {name: bit for (owner, name), bit in bits.items() if not owner}
+    everybodys = sum(shared.values())
     rules = tuple(
         TopicRules(
             topic,
             shared | {name: bit for (owner, name), bit in bits.items() if owner == topic.name},
+            everybodys,
         )
         for topic in topics.topics
     )

@@ -24,11 +24,10 @@ _BMP: Final = 0x10000
 _HAN: Final = range(0x3400, 0xA000)
 # Half-width katakana carry their voicing as a character of its own; so does decomposed text.
 _COMPOSE: Final = re.compile("[ｦ-ﾟ\u0300-\u036f\u3099\u309a]")
-# A full stop after a single capital is an abbreviation (U.S.), not the end of a sentence.
-_SENTENCE_END: Final = re.compile(r"(?:(?<![A-Z])[.!?][\"'”’)\]]*(?=\s)|[。！？!?]+[」』”]?|\n)")
+_STOP: Final = re.compile("[.!?。！？\n]+[\"'”’)\\]」』]*")
 _ABBREVIATION: Final = re.compile(
-    r"\b(?:Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mr|Mrs|Ms|Dr|Gen|Sen|Rep|Gov|St|Lt|Col|Adm"
-    r"|Prof|Rev|Inc|Corp|Ltd|Co|No|vs)\.$"
+    r"\b(?:[A-Z]|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|Mr|Mrs|Ms|Dr|Gen|Sen|Rep|Gov|St|Lt"
+    r"|Col|Adm|Prof|Rev|Inc|Corp|Ltd|Co|No|vs)\.$"
 )
 
 
@@ -61,17 +60,21 @@ def fold(text: str) -> str:
 
 def sentences(text: Text) -> tuple[tuple[int, int], ...]:
     """Start and end of the title, then of each sentence of the summary."""
+    original = text.original
     spans = [(0, text.title_end)]
     start = text.title_end
-    for match in _SENTENCE_END.finditer(text.original, text.title_end):
-        end = match.end()
-        if _ABBREVIATION.search(text.original, max(0, end - 6), end):
+    for match in _STOP.finditer(original, start):
+        stop, end = match.group(), match.end()
+        if stop[0] in ".!?" and not original[end].isspace():
             continue
-        if text.folded[start:end].strip():
+        # A stop after U.S or Sen is no end.
+        if stop == "." and _ABBREVIATION.search(original, max(0, end - 6), end):
+            continue
+        if not text.folded[start:end].isspace():
             spans.append((start, end))
         start = end
-    if text.folded[start:].strip():
-        spans.append((start, len(text.folded)))
+    if not text.folded[start:].isspace():
+        spans.append((start, len(original)))
     return tuple(spans)
 
 

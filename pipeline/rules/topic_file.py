@@ -17,121 +17,33 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.rules.lines import Lines
-from pipeline.rules.text import fold, is_latin
+from pipeline.rules.topic_model import (
+    LANGUAGES,
+    LEVELS,
+    MAX_WEIGHT,
+    Condition,
+    Escalation,
+    Example,
+    Fault,
+    Route,
+    Term,
+    TermSet,
+    Topic,
+    TopicFileError,
+)
+from pipeline.rules.topic_shape import (
+    KEYS,
+    NEEDED,
+    is_number,
+    kind_name,
+    sameness,
+    term_fault,
+    toml_fault,
+)
 
-LANGUAGES: Final = ("any", "en", "ja", "zh", "zh-Hans", "zh-Hant")
-"""Keys for terms. ``any`` is for every language, ``zh`` for both scripts."""
+__all__ = ["TopicFileError", "TopicSet"]
 
-MAX_WEIGHT: Final = 5.0
-LEVELS: Final = (0, 1, 2, 3)
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with a topic file."""
-
-    file: str
-    line: int
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.message}"
-
-
-class TopicFileError(ValueError):
-    """Topic files that cannot be used; ``faults`` has all that is wrong, in order."""
-
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(map(str, self.faults)))
-
-    def __reduce__(self) -> tuple[type[TopicFileError], tuple[tuple[Fault, ...]]]:
-        return TopicFileError, (self.faults,)
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One term as the file writes it; ``*`` at an end leaves the word open there."""
-
-    text: str
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
-class TermSet:
-    """Terms that mean the same to the rules."""
-
-    name: str
-    terms: tuple[Term, ...]
-    weight: float
-    """What one of its terms adds by itself; 0 when it only serves routes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Which sets must meet, and where; all parts that are given must hold."""
-
-    all: tuple[str, ...]
-    """Each of these in one sentence (the title is one)."""
-    any: tuple[str, ...]
-    """At least one of these in the same sentence."""
-    none: tuple[str, ...]
-    """None of these in the same sentence."""
-    elsewhere: tuple[str, ...]
-    """Each of these anywhere in the text."""
-    nowhere: tuple[str, ...]
-    """None of these anywhere in the text."""
-    title: bool
-    """Only the title counts."""
-    within: int | None
-    """The terms of `all` stand within so many characters; None: anywhere in the sentence."""
-    languages: tuple[str, ...]
-    """Only in texts of these languages; empty: in all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One way to (or, with a negative weight, away from) a topic."""
-
-    name: str
-    weight: float
-    when: Condition
-
-
-@dataclass(frozen=True, slots=True)
-class Escalation:
-    """A level that a sentence of the topic reports when the condition holds."""
-
-    name: str
-    level: int
-    calms: bool
-    """Not more than this level, whatever else the sentence holds: a measure that is eased."""
-    when: Condition
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A text that must, or must not, be tagged."""
-
-    text: str
-    tagged: bool
-    escalation: int | None
-    file: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """One topic file."""
-
-    name: str
-    title: str
-    threshold: float
-    sets: tuple[TermSet, ...]
-    routes: tuple[Route, ...]
-    escalations: tuple[Escalation, ...]
-    examples: tuple[Example, ...]
+_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,42 +84,6 @@ def _bare(meaning: str) -> str:
     return re.sub(r"Example\(.*?line=\d+\)", "", meaning)
 
 
-_CONDITION: Final[dict[str, type | tuple[type, ...]]] = {
-    "all": list,
-    "any": list,
-    "none": list,
-    "elsewhere": list,
-    "nowhere": list,
-    "title": bool,
-    "within": int,
-    "languages": list,
-}
-_KEYS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
-    "": {
-        "schema": int,
-        "topic": str,
-        "title": str,
-        "threshold": (int, float),
-        "set": list,
-        "route": list,
-        "escalation": list,
-        "example": list,
-        "mask": dict,
-    },
-    "set": {"name": str, "weight": (int, float), **dict.fromkeys(LANGUAGES, list)},
-    "route": {"name": str, "weight": (int, float), **_CONDITION},
-    "escalation": {"name": str, "level": int, "calms": bool, **_CONDITION},
-    "example": {"text": str, "tagged": bool, "escalation": int},
-    "mask": dict.fromkeys(LANGUAGES, list),
-}
-_NEEDED: Final = {
-    "set": ("name",),
-    "route": ("name",),
-    "escalation": ("name", "level"),
-    "example": ("text", "tagged"),
-}
-
-
 class _Reader:
     """Reads all files, gathering faults rather than stopping at the first."""
 
@@ -226,7 +102,7 @@ class _Reader:
             if not reader.loaded:
                 continue
             if name.startswith("_"):
-                self.shared += reader.sets(top="mask set")
+                self.shared += reader.sets()
                 self.masks += reader.masks()
                 continue
             topic = reader.topic()
@@ -266,7 +142,7 @@ class _FileReader:
             self.data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as e:
             self.loaded = False
-            self.owner.faults.append(Fault(name, *_toml_fault(str(e), text)))
+            self.owner.faults.append(Fault(name, *toml_fault(str(e), text)))
             return
         self._shape("", self.data, ())
 
@@ -279,12 +155,12 @@ class _FileReader:
 
     def topic(self) -> Topic:
         """The topic, as far as it can be read."""
-        sets = self.sets(top="topic title threshold")
+        sets = self.sets()
         self.owner.masks += self.masks()
         known = {s.name for s in sets} | {s.name for s in self.owner.shared}
         name = self._topic_name()
         threshold = self.data.get("threshold", 1.0)
-        if _number(threshold) and not 0 < threshold <= MAX_WEIGHT:
+        if is_number(threshold) and not 0 < threshold <= MAX_WEIGHT:
             self.fault("threshold", None, f"threshold must be above 0 and at most {MAX_WEIGHT:g}")
         routes = tuple(
             Route(
@@ -313,16 +189,15 @@ class _FileReader:
         return Topic(
             name=name,
             title=str(self.data.get("title", name)),
-            threshold=float(threshold) if _number(threshold) else 1.0,
+            threshold=float(threshold) if is_number(threshold) else 1.0,
             sets=sets,
             routes=routes,
             escalations=escalations,
             examples=self._examples(),
         )
 
-    def sets(self, top: str) -> tuple[TermSet, ...]:
-        """The ``[[set]]`` tables; ``top`` only says which keys the file is read for."""
-        del top
+    def sets(self) -> tuple[TermSet, ...]:
+        """The ``[[set]]`` tables."""
         found: dict[str, TermSet] = {}
         shared = {s.name for s in self.owner.shared}
         for index, table in self._tables("set"):
@@ -366,21 +241,21 @@ class _FileReader:
 
     def _shape(self, table: str, data: Mapping[str, Any], at: tuple[int, ...]) -> None:
         """Unknown keys, wrong types and missing keys of a table and those in it."""
-        keys = _KEYS[table]
+        keys = KEYS[table]
         index = at[0] if at else None
         for key, value in data.items():
             where = (table, index, key) if table else (key, None, None)
             if key not in keys:
                 near = difflib.get_close_matches(key, keys, 1)
                 mend = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(keys)}"
-                self.fault(*_place(where), f"unknown key '{key}'; {mend}", where[2])
+                self.fault(*where[:2], f"unknown key '{key}'; {mend}", where[2])
                 continue
             kind = keys[key]
             if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-                self.fault(*_place(where), f"'{key}' must be {_kind(kind)}", where[2])
-            elif key in _KEYS and key != "" and not table:
+                self.fault(*where[:2], f"'{key}' must be {kind_name(kind)}", where[2])
+            elif key in KEYS and key != "" and not table:
                 self._nested(key, value)
-        for key in _NEEDED.get(table, ()):
+        for key in NEEDED.get(table, ()):
             if key not in data:
                 self.fault(table, index, f"[[{table}]] without '{key}'; add it")
 
@@ -408,12 +283,12 @@ class _FileReader:
             if not isinstance(values, list):
                 continue
             for value in values:
-                message = _term_fault(value)
+                message = term_fault(value)
                 literal = value if isinstance(value, str) and value else language
                 if message:
                     self.fault(table, index, message, literal)
                     continue
-                key = (language, _key(value))
+                key = (language, sameness(value))
                 if key in seen:
                     self.fault(
                         table,
@@ -428,7 +303,7 @@ class _FileReader:
 
     def _weight(self, table: str, index: int, data: Mapping[str, Any], default: float) -> float:
         value = data.get("weight", default)
-        if not _number(value):
+        if not is_number(value):
             return default
         if abs(value) > MAX_WEIGHT or ("weight" in data and value == 0):
             self.fault(
@@ -524,53 +399,3 @@ class _FileReader:
                     f"set '{name}' is never used; give it a weight or name it in a [[route]]",
                     str(name),
                 )
-
-
-def _place(where: tuple[str, int | None, str | None]) -> tuple[str, int | None]:
-    return where[0], where[1]
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _kind(kind: type | tuple[type, ...]) -> str:
-    names = {
-        str: "text in quotes",
-        list: "a list: [...]",
-        bool: "true or false",
-        int: "a whole number",
-        dict: "a table",
-    }
-    return "a number" if isinstance(kind, tuple) else names[kind]
-
-
-def _key(term: str) -> str:
-    """What makes two terms the same: the folded text, the open ends, only capitals or not."""
-    bare = term.strip("*")
-    return f"{term.startswith('*')}{fold(bare)}{term.endswith('*')}{bare.isupper()}"
-
-
-def _term_fault(value: Any) -> str | None:
-    if not isinstance(value, str):
-        return f"term {value!r} must be text in quotes"
-    bare = value.strip("*")
-    folded = fold(bare).strip()
-    if not folded:
-        return f"term '{value}' has no letter or digit; write a word"
-    if "*" in bare:
-        return f"term '{value}' has a * inside; it may stand only at an end"
-    if bare != bare.strip():
-        return (
-            f"term '{value}' starts or ends with a space; remove it (word ends are found without)"
-        )
-    if len(folded) == 1 and is_latin(folded):
-        return f"term '{value}' is a single letter; write a longer one"
-    return None
-
-
-def _toml_fault(message: str, text: str) -> tuple[int, str]:
-    found = re.search(r"at line (\d+)", message)
-    line = int(found.group(1)) if found else text.rstrip().count("\n") + 1
-    what = re.sub(r"\s*\(at .*\)$", "", message)
-    return line, f"not TOML: {what[:1].lower()}{what[1:]}; mend the line (quotes, brackets, commas)"

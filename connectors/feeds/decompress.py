@@ -173,10 +173,9 @@ class _Zstd(_Counter):
         )
 
     def feed(self, data: bytes) -> bytes:
-        out = []
+        pieces = (data[n : n + self.SLICE] for n in range(0, len(data), self.SLICE))
         try:
-            for start in range(0, len(data), self.SLICE):
-                out.append(self.count(self._zstd.decompress(data[start : start + self.SLICE])))
+            out = [self.count(self._zstd.decompress(piece)) for piece in pieces]
         except self._error as e:
             raise BadCodingError("the body is not in the coding that it declares") from e
         return b"".join(out)

@@ -1,0 +1,338 @@
+"""The connector on loopback feeds and a memory bus: what is fetched arrives, and adds up."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from connectors.bus.memory import MemoryBus, MemoryPublisher
+from connectors.feeds.address import feed_id_of
+from connectors.feeds.feed_list import Feed, FeedList
+from connectors.feeds.fetch import Fetcher, FetchLimits
+from connectors.feeds.guard import Guard
+from connectors.feeds.hosts import Hosts
+from connectors.feeds.journal import Journal
+from connectors.feeds.metrics import FeedMetrics
+from connectors.feeds.parse.document import parse
+from connectors.feeds.parse.model import ParsedFeed
+from connectors.feeds.poller import BUCKET_SECONDS, Poller, PollerSettings
+from connectors.feeds.schedule import Pace
+from connectors.feeds.state.database import open_database, sqlite_url
+from connectors.feeds.state.records import State
+from connectors.feeds.state.store import FeedStore
+from connectors.feeds.status import StatusReporter
+from pipeline.contracts.clock import FakeClock, SystemClock
+from pipeline.contracts.codec import decode
+from pipeline.contracts.records import Article, FeedStatus
+from pipeline.contracts.topics import ARTICLES, FEEDS, topic_specs
+
+_spec = importlib.util.spec_from_file_location(
+    "feeds_site", Path(__file__).with_name("feeds_site.py")
+)
+assert _spec is not None
+assert _spec.loader is not None
+feeds_site = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(feeds_site)
+Site, answer, rss = feeds_site.Site, feeds_site.answer, feeds_site.rss
+
+LIMITS = FetchLimits(total=2, connect=1, headers=1, max_bytes=1_000_000)
+
+
+class DirectParser:
+    """The parser without its processes."""
+
+    async def parse(
+        self,
+        data: bytes,
+        content_type: str | None = None,
+        url: str | None = None,
+        feed_id: str = "",
+    ) -> ParsedFeed:
+        return parse(
+            data, content_type=content_type, url=url, feed_id=feed_id, now=SystemClock().now()
+        )
+
+
+@dataclass
+class Connector:
+    poller: Poller
+    store: FeedStore
+    journal: Journal
+    registry: CollectorRegistry
+    database: ThreadPoolExecutor
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"straitwatch_feeds_{name}", labels) or 0.0
+
+
+def _bus() -> MemoryBus:
+    bus = MemoryBus()
+    bus.ensure(topic_specs())
+    return bus
+
+
+@asynccontextmanager
+async def _running(
+    folder: Path, bus: MemoryBus, site: Site, *paths: str, group: str = "en"
+) -> AsyncIterator[Connector]:
+    """The connector at work on ``paths`` of ``site``, as fast as it can."""
+    engine = open_database(sqlite_url(folder))
+    store = FeedStore(engine)
+    registry = CollectorRegistry()
+    metrics = FeedMetrics(registry)
+    with ThreadPoolExecutor(1) as database:
+        journal = Journal(store, MemoryPublisher(bus), database, on_failure=metrics.publish_failed)
+        poller = Poller(
+            store,
+            journal,
+            Fetcher(Guard([site.allowed]), "test", LIMITS),
+            DirectParser(),
+            Hosts(["127.0.0.1"]),
+            database,
+            metrics,
+            PollerSettings(pace=Pace(0.05), spread=0.0),
+        )
+        store.start(SystemClock().now().timestamp())
+        await journal.recover()
+        await poller.use(
+            FeedList(
+                tuple(Feed(feed_id_of(u), u, "Outlet", group=group) for u in map(site.url, paths))
+            )
+        )
+        stop = asyncio.Event()
+        task = asyncio.create_task(poller.run(stop))
+        try:
+            yield Connector(poller, store, journal, registry, database)
+        finally:
+            stop.set()
+            await task
+            journal.close()
+    engine.dispose()
+
+
+async def _until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"not within {seconds} s: {what}")
+
+
+def _articles(bus: MemoryBus) -> list[Article]:
+    return [decode(Article, value) for value in _values(bus, ARTICLES)]
+
+
+def _values(bus: MemoryBus, topic: str) -> list[bytes]:
+    return [
+        m.value or b"" for p in bus.partitions([topic]) for m in bus.read(p, 0, bus.end(p) or 1)
+    ]
+
+
+def test_what_a_feed_serves_arrives_once_and_edits_as_revisions(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens"), ("2", "Lock shut")))
+            async with _running(tmp_path, bus, site, "/rss") as connector:
+                await _until(lambda: len(_articles(bus)) == 2, "two articles")
+                await _until(lambda: len(site.requests) >= 4, "more polls")
+                assert len(_articles(bus)) == 2
+                site.put("/rss", rss(("1", "Bridge opens late"), ("2", "Lock shut"), ("3", "New")))
+                await _until(lambda: len(_articles(bus)) == 4, "an edit and a new one")
+                await _until(lambda: connector.store.totals().accepted == 4, "the totals")
+            totals = connector.store.totals()
+            assert totals.fetched == totals.accepted + totals.duplicates + totals.rejected
+            assert (totals.accepted, totals.pending) == (4, 0)
+            edits = [a for a in _articles(bus) if a.revision == 1]
+            assert [a.title for a in edits] == ["Bridge opens late"]
+            first = next(a for a in _articles(bus) if a.title == "Bridge opens")
+            assert (edits[0].article_id, first.revision) == (first.article_id, 0)
+            assert connector.metric("entries_total", outcome="new") == 3
+            assert connector.metric("entries_total", outcome="updated") == 1
+            assert connector.metric("published_total", group="en") == 4
+
+    asyncio.run(scene())
+
+
+def test_a_server_that_says_unchanged_is_believed_but_asked_in_full_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")), etag='"same"')
+            async with _running(tmp_path, bus, site, "/rss"):
+                await _until(lambda: len(site.requests) > 3, "polls")
+                assert all("if-none-match" in h for h in site.asked("/rss")[2:])
+                # The text changes and the ETag stays, as careless servers do it.
+                site.put("/rss", rss(("1", "Bridge shut")), etag='"same"')
+                monkeypatch.setattr("connectors.feeds.schedule.FULL_EVERY", 0.0)
+                await _until(lambda: len(_articles(bus)) == 2, "the change is seen")
+
+    asyncio.run(scene())
+
+
+def test_validators_are_kept_only_after_the_bus_has_the_articles(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        bus.down = True
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")), etag='"1"')
+            async with _running(tmp_path, bus, site, "/rss") as connector:
+                await _until(connector.journal.kafka_away.is_set, "the bus is missed")
+                (row,) = connector.store.feeds()
+                assert row.etag is None
+                assert connector.store.totals().fetched == 0
+                assert connector.store.totals().pending == 1
+                await asyncio.sleep(0)
+                assert len(site.requests) == 1, "a feed is not asked again before its last is safe"
+                bus.down = False
+                await _until(lambda: connector.store.totals().accepted == 1, "it goes on by itself")
+                assert connector.metric("publish_failures_total") >= 1
+
+    asyncio.run(scene())
+
+
+def test_a_stop_in_between_loses_nothing_and_repeats_byte_for_byte(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens"), ("2", "Lock shut")))
+            bus.down = True
+            async with _running(tmp_path, bus, site, "/rss") as connector:
+                await _until(lambda: connector.store.totals().pending == 2, "journalled")
+                (journalled,) = connector.store.pending()
+            # The feed forgets them before we are back.
+            site.put("/rss", rss(("3", "Something else")))
+            bus.down = False
+            async with _running(tmp_path, bus, site, "/rss") as connector:
+                await _until(lambda: connector.store.totals().accepted == 3, "all three")
+            sent = _values(bus, ARTICLES)
+            assert {m.value for m in journalled.messages} < set(sent)
+            assert len(sent) == 3
+
+    asyncio.run(scene())
+
+
+def test_a_kill_after_sending_and_before_noting_it_repeats_the_same_bytes(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")))
+            bus.down = True
+            async with _running(tmp_path, bus, site, "/rss") as connector:
+                await _until(lambda: connector.store.totals().pending == 1, "journalled")
+                (journalled,) = connector.store.pending()
+            bus.down = False
+            for m in journalled.messages:
+                bus.append(ARTICLES, m.key, m.value)
+            async with _running(tmp_path, bus, site, "/rss") as connector:
+                await _until(lambda: connector.store.totals().accepted == 1, "completed")
+            first, second = _values(bus, ARTICLES)
+            assert first == second
+            totals = connector.store.totals()
+            assert totals.fetched == totals.accepted + totals.duplicates + totals.rejected
+
+    asyncio.run(scene())
+
+
+async def _silent(writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(30)
+
+
+def test_bad_feeds_harm_only_themselves(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")))
+            site.pages["/slow"] = _silent
+            site.put("/html", b"<html><body>no feed</body></html>")
+            site.pages["/gone"] = answer(b"", "410 Gone")
+            site.pages["/inside"] = answer(b"", "302 Found", "Location: http://127.0.0.1:1/\r\n")
+            paths = ("/rss", "/slow", "/html", "/gone", "/inside", "/nothing")
+            async with _running(tmp_path, bus, site, *paths) as connector:
+                await _until(lambda: len(site.asked("/rss")) > 5, "the good one goes on")
+                await _until(
+                    lambda: sum(r.failures > 0 for r in connector.store.feeds()) == 5,
+                    "the others fail",
+                )
+                await _until(lambda: len(site.asked("/gone")) >= 3, "a gone feed is asked again")
+                await _until(
+                    lambda: connector.store.states().get(State.GONE) == 1, "it is known as gone"
+                )
+            rows = {r.url.rsplit("/", 1)[1]: r for r in connector.store.feeds()}
+            assert rows["rss"].state == State.HEALTHY
+            assert {p: rows[p].outcome for p in ("slow", "html", "inside", "nothing")} == {
+                "slow": "timeout",
+                "html": "bad_feed",
+                "inside": "refused",
+                "nothing": "http_error",
+            }
+            assert len(_articles(bus)) == 1
+
+    asyncio.run(scene())
+
+
+def test_a_fault_of_our_own_in_one_poll_stops_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")))
+            site.put("/boom", rss(("1", "boom")))
+            original = DirectParser.parse
+
+            async def parse_or_break(self, data, *rest):
+                if b"boom" in data:
+                    raise RuntimeError("broken on purpose")
+                return await original(self, data, *rest)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(DirectParser, "parse", parse_or_break)
+                async with _running(tmp_path, bus, site, "/rss", "/boom"):
+                    await _until(lambda: len(site.asked("/rss")) > 5, "the good one goes on")
+            assert "broken on purpose" in caplog.text
+
+    asyncio.run(scene())
+
+
+def test_every_group_is_told_of_every_five_minutes_also_when_nothing_was_asked(
+    tmp_path: Path,
+) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")))
+            async with _running(tmp_path, bus, site, "/rss") as connector:
+                await _until(lambda: connector.store.totals().accepted == 1, "one article")
+                await _until(lambda: len(site.requests) > 3, "several polls")
+            store = FeedStore(open_database(sqlite_url(tmp_path)))
+            now = SystemClock().now()
+            with ThreadPoolExecutor(1) as database:
+                clock = FakeClock(now)
+                reporter = StatusReporter(store, MemoryPublisher(bus), database, clock)
+                await reporter.report()
+                clock.advance(BUCKET_SECONDS + 5)
+                await reporter.report()
+                clock.advance(BUCKET_SECONDS)
+                await reporter.report()
+                assert await reporter.report() == 0
+        told = [decode(FeedStatus, v) for v in _values(bus, FEEDS)]
+        assert [s.bucket for s in told] == sorted({s.bucket for s in told})
+        assert {(s.group, s.feeds) for s in told} == {("en", 1)}
+        assert sum(s.articles for s in told) == 1
+        # Many polls of one feed in a bucket are one feed asked.
+        assert 1 <= sum(s.polled for s in told) <= 2
+        assert (told[-1].polled, told[-1].answered, told[-1].articles) == (0, 0, 0)
+
+    asyncio.run(scene())

@@ -140,3 +140,10 @@ def _jars(name: str) -> Path:
         return JarStore().class_path(name)
     except Fault as e:
         pytest.skip(str(e))
+
+
+def installed() -> None:
+    """Pass where `up` can run, else skip."""
+    _java()
+    for name in ("kafka", "flink"):
+        _jars(name)

@@ -82,8 +82,8 @@ def make_plan(settings: Settings) -> Plan:
     found = java.find_java()
     if settings.flink_rest is not None:
         raise WrongUse(
-            f"{PREFIX}FLINK_REST: `up` runs its own engine; for a cluster see "
-            "deploy/docs/cluster.md, or unset it"
+            f"{PREFIX}FLINK_REST: `up` runs its own engine: unset it, and give a cluster the job "
+            "with `pipeline run --runner FlinkRunner`"
         )
     if settings.kafka_bootstrap is not None and not is_ready(settings.kafka_bootstrap):
         raise Fault(

@@ -222,7 +222,17 @@ DESK: Final[tuple[Metric, ...]] = (
     ),
 )
 
-METRICS: Final[tuple[Metric, ...]] = FEEDS + PIPELINE + DESK
+SERVICE: Final[tuple[Metric, ...]] = (
+    Metric("straitwatch_service_up", Kind.GAUGE, "1 while a part of the service is up.", ("part",)),
+    Metric(
+        "straitwatch_service_restarts",
+        Kind.COUNTER,
+        "Times that the supervisor started a part again.",
+        ("part",),
+    ),
+)
+
+METRICS: Final[tuple[Metric, ...]] = FEEDS + PIPELINE + DESK + SERVICE
 
 
 def metric(name: str) -> Metric:

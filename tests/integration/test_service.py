@@ -1,0 +1,229 @@
+"""`straitwatch up` with all its real parts: ready, killed, restored, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from deploy.settings import Settings
+from tests.conftest import installed
+
+PARTS = {"supervisor", "kafka", "engine", "workers", "feeds", "pipeline", "desk"}
+SECONDS = 150
+
+pytestmark = [pytest.mark.kafka, pytest.mark.engine, pytest.mark.timeout(600)]
+
+
+class _Up:
+    """`up --json` on a home folder of its own, with no feeds."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.events: list[dict[str, Any]] = []
+        self._changed = threading.Condition()
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            up_command(), env=environment(self.home), stdout=subprocess.PIPE, text=True
+        )
+        threading.Thread(target=self._listen, args=(process,), daemon=True).start()
+        return process
+
+    def again(self) -> None:
+        """Start on the same home once more."""
+        self.process.wait(SECONDS)
+        self.events = []
+        self.process = self._start()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        out: dict[str, int] = {}
+        for event in list(self.events):
+            out |= event.get("pids", {})
+        return out
+
+    def until(self, event: str, after: int = 0, **fields: Any) -> dict[str, Any]:
+        """The first such event, or a failure; ``after``: of those from that number on."""
+
+        def found() -> dict[str, Any] | None:
+            for e in self.events[after:]:
+                if e["event"] == event and all(e.get(k) == v for k, v in fields.items()):
+                    return e
+            return None
+
+        with self._changed:
+            done = self._changed.wait_for(
+                lambda: found() is not None or self.process.poll() is not None, SECONDS
+            )
+            event_found = found()
+            assert done, f"no {event} {fields} within {SECONDS} s: {self.events}"
+            assert event_found is not None, f"up has ended: {self.events}"
+            return event_found
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        with process.stdout as lines:
+            for line in lines:
+                with self._changed:
+                    self.events.append(json.loads(line))
+                    self._changed.notify_all()
+        process.wait()
+        with self._changed:
+            self._changed.notify_all()
+
+
+def up_command() -> list[str]:
+    return [sys.executable, "-m", "deploy.cli", "up", "--json"]
+
+
+def environment(home: Path) -> dict[str, str]:
+    ports = [name for name in Settings.model_fields if name.startswith("port_")]
+    feeds = home.parent / "feeds.toml"
+    feeds.write_text("")
+    return {
+        **{k: v for k, v in os.environ.items() if not k.startswith("STRAITWATCH_")},
+        **{f"STRAITWATCH_{name.upper()}": "0" for name in ports},
+        "STRAITWATCH_HOME": str(home),
+        "STRAITWATCH_FEEDS": str(feeds),
+    }
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Up]:
+    installed()
+    up = _Up(tmp_path_factory.mktemp("up") / "home")
+    try:
+        up.until("ready")
+        yield up
+    finally:
+        if up.process.poll() is None:
+            up.stop()
+
+
+def test_the_ready_event_has_what_the_contract_names(service: _Up) -> None:
+    ready = service.until("ready")
+
+    assert set(ready["pids"]) == PARTS
+    assert all(psutil.pid_exists(pid) for pid in ready["pids"].values())
+    assert set(ready["metrics"]) >= {"feeds", "desk", "pipeline", "engine", "service"}
+    assert ready["kafka"].startswith("127.0.0.1:")
+    assert ready["console"] is None or ready["console"].startswith("http://")
+
+
+def test_every_metrics_page_answers(service: _Up) -> None:
+    import urllib.request
+
+    for name, url in service.until("ready")["metrics"].items():
+        with urllib.request.urlopen(url, timeout=10) as page:
+            assert b"# HELP" in page.read(), name
+
+
+def test_a_second_service_on_the_home_is_refused_in_one_line(service: _Up) -> None:
+    second = subprocess.run(
+        up_command(), env=environment(service.home), capture_output=True, text=True, check=False
+    )
+
+    assert second.returncode == 3
+    assert second.stderr.count("\n") == 1
+    assert str(service.pids["supervisor"]) in second.stderr
+
+
+def test_doctor_sees_the_service_that_runs(service: _Up) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy.cli", "doctor", "--json"],
+        env=environment(service.home),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    findings = {f["what"]: f for f in json.loads(done.stdout)}
+    assert findings["service"]["outcome"] == "ok"
+    assert findings["Kafka"]["outcome"] == "ok"
+    assert done.returncode == 0
+
+
+def test_after_kill_9_of_the_engine_the_job_goes_on_from_its_checkpoint(service: _Up) -> None:
+    _checkpointed(service)
+    mark = len(service.events)
+    os.kill(service.pids["engine"], signal.SIGKILL)
+
+    assert service.until("running", mark)["how"] == "restored"
+    service.until("part-ready", mark, part="pipeline")
+
+
+def test_after_kill_9_of_the_watcher_it_finds_the_job_and_starts_no_other(service: _Up) -> None:
+    job = [e for e in service.events if e["event"] == "running"][-1]["job"]
+    mark = len(service.events)
+    os.kill(service.pids["pipeline"], signal.SIGKILL)
+
+    running = service.until("running", mark)
+    assert (running["how"], running["job"]) == ("attached", job)
+
+
+def test_a_broken_checkpoint_is_passed_over_and_a_replay_says_why(service: _Up) -> None:
+    _checkpointed(service)
+    mark = len(service.events)
+    os.kill(service.pids["engine"], signal.SIGSTOP)
+    for metadata in (service.home / "engine" / "checkpoints").glob("*/chk-*/_metadata"):
+        metadata.write_bytes(metadata.read_bytes()[:200])
+    os.kill(service.pids["engine"], signal.SIGKILL)
+
+    assert "chk-" in service.until("not-restored", mark)["checkpoint"]
+    running = service.until("running", mark)
+    assert running["how"] == "replay"
+    assert "no checkpoint can be restored" in running["reason"]
+
+
+def test_after_kill_9_of_the_supervisor_nothing_is_left_and_the_next_goes_on(service: _Up) -> None:
+    _checkpointed(service)
+    before = service.pids
+    os.kill(before["supervisor"], signal.SIGKILL)
+    _, alive = psutil.wait_procs([p for p in map(_process, before.values()) if p], timeout=10)
+    assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE]
+
+    service.again()
+
+    assert service.until("running")["how"] == "restored"
+    service.until("ready")
+
+
+def test_sigterm_stops_everything_within_its_time_and_ends_0(service: _Up) -> None:
+    pids = service.pids
+
+    assert service.stop() == 0
+    assert not any(psutil.pid_exists(pid) for pid in pids.values())
+    assert service.events[-1] == {"event": "stopped"}
+    assert not (service.home / "run" / "ready.json").exists()
+
+
+def _checkpointed(service: _Up) -> None:
+    """Wait until the job that runs now has a checkpoint of its own."""
+    from deploy.local.checkpoints import CheckpointStore
+    from tests.conftest import wait_until
+
+    job = [e for e in service.events if e["event"] == "running"][-1]["job"]
+    store = CheckpointStore(service.home / "engine" / "checkpoints")
+    wait_until(lambda: any(c.job_id == job for c in store.newest_first()), "a checkpoint", SECONDS)
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None

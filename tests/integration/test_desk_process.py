@@ -97,7 +97,7 @@ def test_a_desk_that_is_killed_again_and_again_loses_nothing(
     env = environment(tmp_path, KAFKA_BOOTSTRAP=kafka_bootstrap, CHANNELS=receiver.url)
     command = [sys.executable, "-m", "deploy.cli", "desk", "run"]
     publisher = KafkaPublisher(kafka_bootstrap, client_id="test")
-    kills, sent = 3, 0
+    kills, sent = 2, 0
     with (tmp_path / "log").open("ab") as log:
         for round_ in range(kills + 1):
             desk = subprocess.Popen(command, env=env, stdout=log, stderr=log)

@@ -341,7 +341,7 @@ class StoryIndex:
             slot = self._order[0]
             member = self._members.get(slot)
             if member is not None:
-                if member.seen_us >= oldest and len(self._members) <= self._settings.max_items:
+                if member.seen_us >= oldest and len(self._members) < self._settings.max_items:
                     break
                 self._slot_of.pop(member.article_id, None)
                 self._forget(slot)

@@ -226,6 +226,8 @@ def _unscale(match: re.Match[str]) -> str:
 
 
 def _year(number: str) -> str:
+    if "." in number:
+        return number
     # "2035年" in one paper is "35年" in the next.
     return number[2:] if len(number) == 4 and number.startswith("20") else number.lstrip("0") or "0"
 

@@ -111,7 +111,7 @@ def _from_hint(hint: str | None) -> Lang | None:
 
 def _cld2(text: str) -> tuple[str, bool]:
     try:
-        reliable, _, found = pycld2.detect(text, bestEffort=True)
+        reliable, _, found = pycld2.detect(text.encode("utf-8", "replace"), bestEffort=True)
     except pycld2.error:
         return "un", False
     return str(found[0][1]), bool(reliable)

@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     bench.callback()(_group)
     bench.command("tagging")(tagging)
     bench.command("feeds")(feeds)
+    bench.command("parse")(parse)
     bench.command("pipeline")(pipeline)
     register_service(bench)
     app.add_typer(bench, name="bench")
@@ -107,6 +108,30 @@ def feeds(
             f"p99 of healthy feeds {row['p99_alone_ms']:.1f} ms alone, "
             f"{row['p99_among_hostile_ms']:.1f} ms among 30 % hostile: {row['ratio']:.2f} times"
         )
+
+
+def parse(
+    seconds: Annotated[float, typer.Option(min=0.3, help="Length of each measurement.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
+) -> None:
+    """Feed documents a second on one core, beside feedparser on the same documents.
+
+    Example: straitwatch bench parse
+    """
+    from dataclasses import asdict
+
+    from deploy.bench.parse import run
+
+    if not as_json:
+        typer.echo("load                 bytes  entries  parser/s  worker/s  feedparser/s  times")
+    for row in run(seconds):
+        if as_json:
+            typer.echo(json.dumps(asdict(row) | {"times": round(row.times, 1)}))
+        else:
+            typer.echo(
+                f"{row.load:18}  {row.bytes:6}  {row.entries:7}  {row.parser:8,.0f}"
+                f"  {row.worker:8,.0f}  {row.feedparser:12,.1f}  {row.times:5.1f}"
+            )
 
 
 def pipeline(

@@ -1,0 +1,386 @@
+"""How fast the pipeline is on the real Kafka and engine, and beside a plain consumer loop.
+
+The whole service runs (`up`, with no feeds). Articles of 1.6 kB go straight to Kafka, 2 % of them
+on topic. Then, one after another: memory and CPU of the idle service; a plain loop over the log
+(confluent-kafka, the same decoding and tagging, results produced); a drain, which is a replay from
+the start of the log as after a change of rules, timed by the ledger; latency at a fixed live rate.
+Processor time stands beside the rates, since rates on a busy machine say little.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from connectors.bus.topics import ensure_topics
+from deploy.bench.load import word
+from deploy.bench.tagging import make_articles
+from deploy.demo.stage import Service, running, stage_environment
+from deploy.errors import Fault
+from deploy.local.layout import Layout
+from deploy.local.pipeline_job import REPLAY_REQUEST
+from deploy.topic_files import load_topics
+from pipeline.contracts import topics
+from pipeline.contracts.codec import decode, encode
+from pipeline.contracts.ids import article_id
+from pipeline.contracts.records import Article, Ledger, TaggedArticle
+from pipeline.rules.tagging import Tagger
+
+BYTES: Final = 1_600
+SHARE: Final = 0.02
+PLAIN: Final = "bench.plain"
+IN_FLIGHT: Final = topics.MAX_IN_FLIGHT
+PATIENCE_SECONDS: Final = 600.0
+PARTS: Final = ("kafka", "engine", "workers", "pipeline", "feeds", "desk", "supervisor")
+
+Say = Callable[[str], None]
+_ByPart = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Articles read from a backlog."""
+
+    per_second: float
+    """Between a tenth and nine tenths of the backlog."""
+    cpu_us: dict[str, float]
+    """Processor time an article, by part, start included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was measured, on what."""
+
+    machine: str
+    versions: dict[str, str]
+    load_average: float
+    """Of the machine when the measurement began: above 0 others were at work."""
+    articles: int
+    on_topic: int
+    plain: list[Drain] = field(default_factory=list)
+    drains: list[Drain] = field(default_factory=list)
+    latency_s: dict[str, float] = field(default_factory=dict)
+    """From the article's own ``seen_at`` to its appearance on the tagged topic."""
+    idle_cpu_percent: dict[str, float] = field(default_factory=dict)
+    """Of one core."""
+    idle_memory_mb: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float:
+        """Pipeline to plain loop, the better run of each."""
+        plain = max(d.per_second for d in self.plain)
+        return max(d.per_second for d in self.drains) / plain
+
+
+def run(
+    articles: int, live_rate: float, live_seconds: float, idle_seconds: float, rounds: int, say: Say
+) -> Report:
+    """Measure everything.
+
+    Raises:
+        Fault: the service does not start, or does not get through in time.
+    """
+    with tempfile.TemporaryDirectory(prefix="straitwatch-bench-") as folder:
+        home = Path(folder) / "home"
+        feeds = Path(folder) / "feeds.toml"
+        feeds.write_text("")
+        service = Service(stage_environment(home, FEEDS=str(feeds)))
+        load = os.getloadavg()[0]
+        say("starting the service")
+        with running(service):
+            kafka = service.kafka
+            say(f"writing {articles} articles")
+            on_topic = _write(kafka, articles, 0, "log")
+            _counted(kafka, articles, lambda _: True)
+            report = Report(_machine(), _versions(), load, articles, on_topic)
+            if idle_seconds:
+                say(f"idle for {idle_seconds:.0f} s")
+                cpu, memory = _idle(service, idle_seconds)
+                report.idle_cpu_percent.update(cpu)
+                report.idle_memory_mb.update(memory)
+            for number in range(rounds):
+                say(f"plain loop {number + 1}")
+                report.plain.append(_plain(kafka, articles))
+                say(f"drain {number + 1}")
+                report.drains.append(_drain(service, home, articles))
+            if live_seconds:
+                say(f"live at {live_rate:.0f} articles/s for {live_seconds:.0f} s")
+                report.latency_s.update(_live(kafka, live_rate, live_seconds))
+    return report
+
+
+def table(report: Report) -> str:
+    """The figures as text."""
+    lines = [
+        f"{report.machine}; load average {report.load_average:.1f} before the start",
+        ", ".join(f"{name} {version}" for name, version in report.versions.items()),
+        f"{report.articles} articles of {BYTES} bytes, {report.on_topic} on topic",
+    ]
+    for name, drains in (("plain loop", report.plain), ("pipeline", report.drains)):
+        for drain in drains:
+            cpu = ", ".join(f"{part} {us:.0f}" for part, us in drain.cpu_us.items() if us >= 1)
+            lines.append(f"{name:<11}{drain.per_second:9,.0f} articles/s   µs of CPU each: {cpu}")
+    if report.plain and report.drains:
+        lines.append(f"ratio      {report.ratio:9.2f}")
+    if report.latency_s:
+        shares = "   ".join(f"{name} {s:.2f} s" for name, s in report.latency_s.items())
+        lines.append(f"seen to tagged, live: {shares}")
+    for name, unit, values in (
+        ("idle CPU", "% of one core", report.idle_cpu_percent),
+        ("memory", "MB", report.idle_memory_mb),
+    ):
+        if values:
+            by_part = ", ".join(f"{part} {value:.1f}" for part, value in values.items())
+            lines.append(f"{name}: {sum(values.values()):.0f} {unit} ({by_part})")
+    return "\n".join(lines)
+
+
+def as_record(report: Report) -> dict[str, Any]:
+    """The report for JSON."""
+    return {**asdict(report), "ratio": round(report.ratio, 3)}
+
+
+def make_load(count: int, start: int, name: str) -> Iterator[Article]:
+    """Articles that are all distinct stories, seen now."""
+    dice = random.Random(start)  # noqa: S311 - load, not a secret
+    for number, (title, summary) in enumerate(make_articles(count, BYTES - 400, SHARE), start):
+        # Words of its own: the load is distinct stories, not one story reprinted.
+        own = " ".join(word(dice.randrange(10**9), 3) for _ in range(8))
+        feed = f"feed-{number % 200}"
+        now = datetime.now(UTC)
+        yield Article(
+            article_id=article_id(feed, f"{name}-{number}", None, ""),
+            feed_id=feed,
+            group="bench",
+            publisher=f"Outlet {number % 200}",
+            owner=f"Owner {number % 200}",
+            title=f"{title} {own}",
+            summary=summary,
+            link=f"https://outlet-{number % 200}.example/{name}/{number}",
+            authors=(),
+            guid=f"{name}-{number}",
+            published_at=now - timedelta(minutes=1),
+            seen_at=now,
+        )
+
+
+def _write(kafka: str, count: int, start: int, name: str, rate: float | None = None) -> int:
+    """Send articles, at ``rate`` a second or as fast as it goes; how many are on topic."""
+    tagger = Tagger(load_topics(None))
+    producer: Any = KafkaProducer(bootstrap_servers=kafka.split(","), **topics.PRODUCER_OPTIONS)
+    on_topic, sent, began = 0, [], time.monotonic()
+    for number, article in enumerate(make_load(count, start, name)):
+        if rate is not None:
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            article = replace(article, seen_at=datetime.now(UTC))
+        else:
+            on_topic += bool(tagger.tag(article.title, article.summary).topics)
+        key = article.article_id.encode()
+        sent.append(producer.send(topics.ARTICLES, encode(article), key=key))
+        if len(sent) > IN_FLIGHT:
+            sent.pop(0).get(60)
+    for future in sent:
+        future.get(60)
+    producer.close()
+    return on_topic
+
+
+def _ledgers(kafka: str) -> Iterator[tuple[float, Ledger] | None]:
+    """Ledger records with their time as they come; None when none came for a moment."""
+    consumer: Any = KafkaConsumer(
+        bootstrap_servers=kafka.split(","), group_id=None, **topics.CONSUMER_OPTIONS
+    )
+    partition = TopicPartition(topics.LEDGER, 0)
+    consumer.assign([partition])
+    consumer.seek_to_beginning(partition)
+    try:
+        while True:
+            records = consumer.poll(500).get(partition, ())
+            for record in records:
+                yield record.timestamp / 1000, decode(Ledger, record.value)
+            if not records:
+                yield None
+    finally:
+        consumer.close()
+
+
+def _counted(kafka: str, total: int, wanted: Callable[[Ledger], bool]) -> list[tuple[float, int]]:
+    """Wait until ``total`` records are counted in one generation: (time, counted), rising.
+
+    Raises:
+        Fault: not in time.
+    """
+    end = time.monotonic() + PATIENCE_SECONDS
+    newest: dict[int, Ledger] = {}
+    course: list[tuple[float, int]] = []
+    for item in _ledgers(kafka):
+        if item is not None and wanted(item[1]):
+            newest[item[1].partition] = item[1]
+            course.append((item[0], sum(e.through_offset + 1 for e in newest.values())))
+            if course[-1][1] >= total:
+                return course
+        if time.monotonic() > end:
+            break
+    raise Fault(f"only {course[-1:]} of {total} articles after {PATIENCE_SECONDS:.0f} s")
+
+
+def _drain(service: Service, home: Path, total: int) -> Drain:
+    before = {ledger.generation for ledger in _so_far(service.kafka)}
+    cpu = _cpu(service)
+    (Layout(home).engine / REPLAY_REQUEST).write_text("bench pipeline")
+    course = _counted(service.kafka, total, lambda ledger: ledger.generation not in before)
+    used = _spent(cpu, _cpu(service))
+    return Drain(_rate(course, total), {part: s / total * 1e6 for part, s in used.items()})
+
+
+def _rate(course: list[tuple[float, int]], total: int) -> float:
+    middle = [(at, n) for at, n in course if 0.1 * total <= n <= 0.9 * total]
+    if len(middle) < 2 or middle[-1][0] == middle[0][0]:
+        middle = course
+    (start, first), (end, last) = middle[0], middle[-1]
+    return (last - first) / max(end - start, 1e-3)
+
+
+def _so_far(kafka: str) -> list[Ledger]:
+    found: list[Ledger] = []
+    for item in _ledgers(kafka):
+        if item is None:
+            return found
+        found.append(item[1])
+    return found
+
+
+def _plain(kafka: str, total: int) -> Drain:
+    """One process that reads, decodes, tags and produces what is on topic; nothing else."""
+    from confluent_kafka import Consumer, Producer
+    from confluent_kafka import TopicPartition as Partition
+
+    ensure_topics(kafka, [topics.TopicSpec(PLAIN, 1, timedelta(days=1))])
+    address = {"bootstrap.servers": kafka}
+    consumer = Consumer({**address, "group.id": "bench", "enable.auto.commit": False})
+    parts = consumer.list_topics(topics.ARTICLES, 10).topics[topics.ARTICLES].partitions
+    consumer.assign([Partition(topics.ARTICLES, number, 0) for number in parts])
+    producer = Producer({**address, "linger.ms": 5, "enable.idempotence": True})
+    tag = Tagger(load_topics(None)).tag
+    tag("", "")
+    done, cpu, began = 0, time.process_time(), 0.0
+    while done < total:
+        for message in consumer.consume(500, 1.0):
+            began = began or time.monotonic()
+            article = decode(Article, message.value())
+            if tag(article.title, article.summary, article.lang_hint).topics:
+                producer.produce(PLAIN, message.value(), article.article_id)
+            done += 1
+        producer.poll(0)
+    producer.flush()
+    elapsed = time.monotonic() - began
+    consumer.close()
+    return Drain(done / elapsed, {"loop": (time.process_time() - cpu) / done * 1e6})
+
+
+def _live(kafka: str, rate: float, seconds: float) -> dict[str, float]:
+    consumer: Any = KafkaConsumer(
+        bootstrap_servers=kafka.split(","), group_id=None, **topics.CONSUMER_OPTIONS
+    )
+    parts = [TopicPartition(topics.TAGGED, p) for p in consumer.partitions_for_topic(topics.TAGGED)]
+    consumer.assign(parts)
+    for part, offset in consumer.end_offsets(parts).items():
+        consumer.seek(part, offset)
+    _write(kafka, int(rate * seconds), 10**7, f"live-{time.time_ns()}", rate)
+    found: list[float] = []
+    quiet = 0
+    while quiet < 10:
+        records = [r for batch in consumer.poll(500).values() for r in batch]
+        quiet = 0 if records else quiet + 1
+        for record in records:
+            seen = decode(TaggedArticle, record.value).article.seen_at
+            found.append(record.timestamp / 1000 - seen.timestamp())
+    consumer.close()
+    found.sort()
+    if not found:
+        raise Fault("no article was tagged")
+    return {name: found[int(share * (len(found) - 1))] for name, share in _SHARES}
+
+
+_SHARES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
+
+
+def _idle(service: Service, seconds: float) -> tuple[dict[str, float], dict[str, float]]:
+    before, began = _cpu(service), time.monotonic()
+    time.sleep(seconds)
+    elapsed = time.monotonic() - began
+    spent = _spent(before, _cpu(service))
+    cpu = {part: seconds / elapsed * 100 for part, seconds in spent.items()}
+    memory = {
+        part: sum(_ask(process, _bytes) for process in family) / 1e6
+        for part, family in _families(service).items()
+    }
+    return cpu, memory
+
+
+def _spent(before: dict[str, dict[int, float]], after: dict[str, dict[int, float]]) -> _ByPart:
+    """Processor time between the two; a process that came meanwhile counts from its start."""
+    return {
+        part: sum(s - before.get(part, {}).get(pid, 0.0) for pid, s in family.items())
+        for part, family in after.items()
+    }
+
+
+def _cpu(service: Service) -> dict[str, dict[int, float]]:
+    """Seconds of processor time by part and process, children included."""
+    return {
+        part: {process.pid: _ask(process, _seconds) for process in family}
+        for part, family in _families(service).items()
+    }
+
+
+def _families(service: Service) -> dict[str, list[psutil.Process]]:
+    """The processes of each part; those of the supervisor without those of its parts."""
+    pids = service.pids
+    families = {}
+    for part in PARTS:
+        try:
+            process = psutil.Process(pids[part])
+            below = [] if part == "supervisor" else process.children(recursive=True)
+        except (psutil.Error, KeyError):
+            continue
+        families[part] = [process, *below]
+    return families
+
+
+def _ask(process: psutil.Process, what: Callable[[psutil.Process], float]) -> float:
+    try:
+        return what(process)
+    except psutil.Error:  # it ended while we looked
+        return 0.0
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _bytes(process: psutil.Process) -> float:
+    return float(process.memory_info().rss)
+
+
+def _machine() -> str:
+    cores, memory = psutil.cpu_count(), psutil.virtual_memory().total / 2**30
+    return f"{cores} cores, {memory:.0f} GB, {platform.system()} {platform.machine()}"
+
+
+def _versions() -> dict[str, str]:
+    names = ("apache-beam", "kafka-python", "crc32c", "confluent-kafka")
+    return {"python": platform.python_version()} | {n: importlib.metadata.version(n) for n in names}

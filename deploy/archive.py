@@ -6,15 +6,13 @@ first is told; it never ends the run.
 
 from __future__ import annotations
 
-import io
 import json
-import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import Any, Final
 
 from deploy.errors import Refused, WrongUse
 from pipeline.contracts.records import Article
@@ -23,6 +21,8 @@ _KNOWN_IDS: Final = 200_000
 """Ids remembered to tell an edit from a first sight: more than 72 hours of a large service."""
 _MAX_LINE: Final = 16 * 1024 * 1024
 _MAX_TEXT: Final = 100_000
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_CHUNK: Final = 256 * 1024
 _WINDOW: Final = 2**31
 """The largest Zstandard window that is taken: archives are made with ``--long``."""
 
@@ -126,6 +126,7 @@ class Archive:
     """Articles seen earlier than the one before them."""
     bytes_read: int = 0
     size: int = 0
+    _line: int = 0
     _ids: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
@@ -139,6 +140,7 @@ class Archive:
     def __iter__(self) -> Iterator[Article]:
         last: datetime | None = None
         for number, raw in enumerate(self._lines(), start=1):
+            self._line = number
             line = raw.strip()
             if not line:
                 continue
@@ -154,25 +156,43 @@ class Archive:
             yield article
 
     def _lines(self) -> Iterator[bytes]:
+        rest = b""
+        for chunk in self._chunks():
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from lines
+            if len(rest) > _MAX_LINE:
+                raise WrongUse(f"{self.path}: a line longer than {_MAX_LINE:,} bytes")
+        yield rest
+
+    def _chunks(self) -> Iterator[bytes]:
+        """The file's text in pieces, decompressed where it is Zstandard (of any number of frames)."""
         import zstandard
 
-        with self.path.open("rb") as file:
-            counted = _Counted(file, self)
-            compressed = file.peek(4)[:4] == b"\x28\xb5\x2f\xfd"
-            try:
-                if compressed:
-                    reader = zstandard.ZstdDecompressor(max_window_size=_WINDOW).stream_reader(
-                        cast("IO[bytes]", counted), read_across_frames=True
-                    )
-                    stream: Any = io.BufferedReader(reader, 1 << 20)
-                else:
-                    stream = io.BufferedReader(counted, 1 << 20)
-                while line := stream.readline(_MAX_LINE):
-                    yield line
-            except zstandard.ZstdError as e:
-                raise WrongUse(f"{self.path}: damaged Zstandard data: {e}") from e
-            except OSError as e:
-                raise Refused(f"{self.path}: {e.strerror or e}") from e
+        zstd = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+        try:
+            with self.path.open("rb") as file:
+                compressed = file.peek(4)[:4] == _ZSTD
+                frame = None
+                while data := file.read(_CHUNK):
+                    self.bytes_read += len(data)
+                    if not compressed:
+                        yield data
+                        continue
+                    while data:
+                        if frame is None:
+                            frame = zstandard.ZstdDecompressor(
+                                max_window_size=_WINDOW
+                            ).decompressobj()
+                        yield frame.decompress(data)
+                        data = frame.unused_data
+                        if frame.eof:
+                            frame = None
+                if frame is not None:
+                    self.bad.add(self._line + 1, "the file was cut off in its Zstandard data")
+        except zstandard.ZstdError as e:
+            raise WrongUse(f"{self.path}: damaged Zstandard data: {e}") from e
+        except OSError as e:
+            raise Refused(f"{self.path}: {e.strerror or e}") from e
 
     def _article(self, raw: Any) -> Article:
         if not isinstance(raw, dict):
@@ -224,21 +244,6 @@ class Archive:
         return revision
 
 
-class _Counted(io.RawIOBase):
-    """A file that tells an archive how far it was read."""
-
-    def __init__(self, file: io.BufferedReader, archive: Archive) -> None:
-        self._file, self._archive = file, archive
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        n = self._file.readinto(buffer)
-        self._archive.bytes_read += n
-        return n
-
-
 def _text(raw: dict[str, Any], key: str) -> str:
     value = raw.get(key)
     if value is None:
@@ -269,8 +274,3 @@ def _say(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
     return str(error)
-
-
-def progress(archive: Archive) -> float:
-    """How much of the file was read, 0 to 1."""
-    return math.inf if not archive.size else min(1.0, archive.bytes_read / archive.size)

@@ -45,11 +45,12 @@ packages() {
     "$python" -m venv $venv
   fi
   say "Python packages; the first time takes some minutes"
+  local quiet=(-q); [ ! -t 2 ] || quiet=()
   local lock flags=()
   for lock in "$@"; do flags+=(-r "$lock"); done
-  $venv/bin/pip install -q --disable-pip-version-check --require-hashes "${flags[@]}" \
+  $venv/bin/pip install ${quiet[@]+"${quiet[@]}"} --disable-pip-version-check --require-hashes "${flags[@]}" >&2 \
     || die "pip could not install the packages: the lines above say why; mend it and run again"
-  $venv/bin/pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e . \
+  $venv/bin/pip install ${quiet[@]+"${quiet[@]}"} --disable-pip-version-check --no-build-isolation --no-deps -e . >&2 \
     || die "pip could not install the project itself"
   echo "$wanted" >"$stamp"
 }

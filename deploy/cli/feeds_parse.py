@@ -92,17 +92,29 @@ async def _outcomes(
     """The documents in the order given, parsed side by side."""
     import asyncio
 
+    feed_id = _feed_id(url)
     for start in range(0, len(files), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
         parsed = await asyncio.gather(
             *(
                 # Ids are scoped to a feed: its address, and without one the document itself.
-                pool.parse(_read(file), content_type, url, url or name)
+                pool.parse(_read(file), content_type, url, feed_id or name)
                 for file, name in zip(files[some], names[some], strict=True)
             )
         )
         for name, feed in zip(names[some], parsed, strict=True):
             yield name, feed
+
+
+def _feed_id(url: str | None) -> str | None:
+    """The id that the poller would give the feed, so that its articles have the same ids here."""
+    from connectors.feeds.address import feed_id_of
+    from connectors.feeds.errors import AddressError
+
+    try:
+        return None if url is None else feed_id_of(url)
+    except AddressError:
+        return url
 
 
 def _read(file: str) -> bytes:

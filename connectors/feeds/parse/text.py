@@ -63,6 +63,13 @@ _TAG_START = re.compile(r"<(?:(/?)([A-Za-z][A-Za-z0-9:-]{0,30})|[!?])")
 _TAG_PART = re.compile(r"[^'\"<>]{0,4000}+([>'\"<])")
 _LONGEST_TAG: Final = 4_000
 """Characters; in a longer one quotes mean nothing."""
+_WHOLE_TAG = re.compile(
+    r"</?([A-Za-z][A-Za-z0-9]{0,30})(?:[^<>'\"]|\"[^<>\"]*+\"|'[^<>']*+'){0,4000}+>"
+)
+"""A tag as it should be; an attempt never looks beyond the next angle bracket."""
+_NEEDS_CARE = re.compile(
+    rf"<(?:[!?]|(?:[\w-]{{1,20}}:)?(?:{_SKIPPED_NAMES.replace(' ', '|')})\b)", re.IGNORECASE
+)
 _LOOKS_LIKE_TAG = re.compile(r"<+(?=[A-Za-z/!?])")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,9}(?![0-9])|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
 _MARKUP = re.compile(
@@ -106,18 +113,31 @@ def from_markup(markup: str, most: int) -> str:
     """
     text = markup[:most]
     if "<" in text:
-        text = _Markup(text).without_tags()
+        text = _without_tags(text)
     if "&" in text:
         # Not the whole text at once: `html.unescape` raises on a reference of thousands of digits.
         text = _ENTITY.sub(lambda m: html.unescape(m[0]), text)
         if "<" in text:
-            text = _Markup(text).without_tags()
+            text = _without_tags(text)
     return text
 
 
 def without_tag_starts(text: str) -> str:
     """``text`` in which no ``<`` can begin a tag any more."""
     return _LOOKS_LIKE_TAG.sub("", text) if "<" in text else text
+
+
+def _without_tags(text: str) -> str:
+    if _NEEDS_CARE.search(text) is None:
+        plain, tags = _WHOLE_TAG.subn(_instead, text)
+        if tags == text.count("<"):
+            # Nearly every text: nothing but tags as they should be.
+            return plain
+    return _Markup(text).without_tags()
+
+
+def _instead(tag: re.Match[str]) -> str:
+    return "\n" if tag[1].lower() in _BLOCKS else ""
 
 
 class _Markup:

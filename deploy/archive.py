@@ -180,7 +180,7 @@ class Archive:
                         continue
                     while data:
                         if frame is None:
-                            frame = zstandard.ZstdDecompressor(
+                            frame = zstd.decompressobj()
                                 max_window_size=_WINDOW
                             ).decompressobj()
                         yield frame.decompress(data)

@@ -165,7 +165,7 @@ class Archive:
         yield rest
 
     def _chunks(self) -> Iterator[bytes]:
-        """The file's text in pieces, decompressed where it is Zstandard (of any number of frames)."""
+        """The file's text in pieces; Zstandard is decompressed, of any number of frames."""
         import zstandard
 
         zstd = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
@@ -181,8 +181,6 @@ class Archive:
                     while data:
                         if frame is None:
                             frame = zstd.decompressobj()
-                                max_window_size=_WINDOW
-                            ).decompressobj()
                         yield frame.decompress(data)
                         data = frame.unused_data
                         if frame.eof:

@@ -27,6 +27,7 @@ class Story:
     """One independent text, with the article that it was first seen in."""
 
     story_id: str
+    event_id: str
     owner: str
     publisher: str
     at: int
@@ -79,6 +80,7 @@ class Stories:
             self._voices[voice] = at
         story = Story(
             story_id=tagged.story_id,
+            event_id=tagged.event_id,
             owner=article.owner,
             publisher=article.publisher,
             at=at,
@@ -133,6 +135,7 @@ class Stories:
             "stories": [
                 [
                     s.story_id,
+                    s.event_id,
                     s.owner,
                     s.publisher,
                     s.at,

@@ -36,7 +36,11 @@ class SeasonalSettings:
     """How fast a seasonal model learns, and what it believes before."""
 
     level_half_life: float = 48.0
-    """Hours. Follows a new normal within days."""
+    """Hours, at least. Follows a new normal within days."""
+    level_slowest: float = 240.0
+    """Hours, at most: a sparse series learns over longer."""
+    level_counts: float = 20.0
+    """Between them the half-life is the time that brings so many counts."""
     hour_half_life: float = 14.0
     """Days, of each hour of the day."""
     weekday_half_life: float = 6.0
@@ -60,7 +64,6 @@ class Seasonal:
         "_hour_expected",
         "_keep_day",
         "_keep_hour",
-        "_keep_level",
         "_settings",
         "count",
         "expected",
@@ -70,7 +73,6 @@ class Seasonal:
 
     def __init__(self, settings: SeasonalSettings) -> None:
         self._settings = settings
-        self._keep_level = 0.5 ** (1 / settings.level_half_life)
         self._keep_hour = 0.5 ** (1 / settings.hour_half_life)
         self._keep_day = 0.5 ** (1 / settings.weekday_half_life)
         self._hour_count = [0.0] * HOURS
@@ -100,6 +102,13 @@ class Seasonal:
             (self._day_count[d] + s.weekday_prior * prior_day)
             / (self._day_expected[d] + s.weekday_prior),
         )
+
+    @property
+    def _keep_level(self) -> float:
+        s = self._settings
+        half_life = s.level_counts / max(self.level, 1e-6)
+        half_life = min(max(half_life, s.level_half_life), s.level_slowest)
+        return math.pow(0.5, 1 / half_life)
 
     @property
     def level(self) -> float:
@@ -137,10 +146,11 @@ class Seasonal:
             keep = self._keep_day if h == 0 else 1.0
             self._day_count[d] = keep * self._day_count[d] + weight * count
             self._day_expected[d] = keep * self._day_expected[d] + weight * mean / max(by_day, 0.02)
-        forget = 1 - self._keep_level
-        self.count = self._keep_level * self.count + weight * count + forget * s.level_shape
+        keep_level = self._keep_level
+        forget = 1 - keep_level
+        self.count = keep_level * self.count + weight * count + forget * s.level_shape
         self.expected = (
-            self._keep_level * self.expected
+            keep_level * self.expected
             + weight * max(by_hour * by_day, 1e-4) * exposure
             + forget * s.level_hours
         )

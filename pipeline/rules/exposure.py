@@ -131,7 +131,8 @@ class Exposure:
         return _PROBATION
 
     def _is_new(self, g: _Group) -> bool:
-        return self._since is not None and g.first > self._since + BUCKETS_A_DAY
+        # Where nobody reports on the feeds (an archive), a late first article means a quiet outlet.
+        return g.polled and self._since is not None and g.first > self._since + BUCKETS_A_DAY
 
     def _name(self, group: str) -> str:
         return group if group in self._groups else _OTHERS

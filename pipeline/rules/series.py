@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -30,6 +31,11 @@ _PRIOR_COUNT: Final = 1.0
 _PRIOR_HOURS: Final = 2.0
 """What is believed of the rate before anything is known: one story in two hours."""
 
+_PRIOR_JOINED: Final = 2.0
+_PRIOR_STORIES: Final = 20.0
+_MOST_COHERENCE: Final = 2.0
+"""One story in ten is believed to join another owner's event; what agreement can add is bounded."""
+
 _MODEL: Final = SeasonalSettings()
 _DEFAULT_RATE: Final = 0.10
 _DECADE: Final = 1.2
@@ -43,6 +49,8 @@ class SpikeSettings:
     """Score from which a spike is one; by `at_sensitivity` for another rate of false alerts."""
     minimum: float = 4.0
     """Fewest stories in the window."""
+    strong_minimum: float = 3.0
+    """The same where only stories of coercion or force are counted."""
     ratio: float = 1.6
     """Smallest multiple of the expected count."""
     owners: int = 3
@@ -55,6 +63,8 @@ class SpikeSettings:
     """Seconds: an article older than this when seen only teaches."""
     warm_hours: int = 72
     """Hours learned until the baseline is called warm."""
+    level_penalty: float = 0.3
+    """What a look at one level alone costs."""
     young_minimum: float = 5.0
     young_owners: int = 4
     young_penalty: float = 1.0
@@ -80,6 +90,8 @@ class Spike:
     expected: float
     variance: float
     owners: int
+    level: int = 0
+    """Only stories of at least this level are counted in it."""
 
 
 class SeriesCore:
@@ -96,13 +108,15 @@ class SeriesCore:
         "_group_weight",
         "_history",
         "_hour_score",
+        "_joined",
         "_late",
         "_owner_weight",
-        "_owners",
         "_probation",
         "_rate",
         "_relearn",
         "_settings",
+        "_stories",
+        "_tiers",
         "_weight",
         "bucket",
         "last_spike",
@@ -128,7 +142,12 @@ class SeriesCore:
         self._late: list[int] = []
         self._rate: list[float] = []
         self._exposed: list[float] = []
-        self._owners: dict[int, list[str]] = {}
+        self._stories: dict[int, list[tuple[str, int, str]]] = {}
+        """Bucket -> owner, level and event of each story that counts."""
+        self._joined = 0.0
+        """Stories on an event that another owner had reported, forgotten as `_weight` is."""
+        self._tiers: dict[int, float] = {}
+        """Level of 2 or more -> stories of at least that level, forgotten as `_weight` is."""
         self._group_weight: Counter[str] = Counter()
         self._owner_weight: Counter[str] = Counter()
         self._weight = 0.0
@@ -155,6 +174,8 @@ class SeriesCore:
         owner: str,
         group: str,
         *,
+        level: int = 0,
+        event: str = "",
         teach_only: bool = False,
     ) -> bool:
         """Count a story once, filed under second ``at``.
@@ -183,10 +204,16 @@ class SeriesCore:
             self._late[index] += 1
             return False
         self._fresh[index] += 1
-        self._owners.setdefault(bucket, []).append(owner)
+        if event and any(
+            e == event and o != owner for found in self._stories.values() for o, _, e in found
+        ):
+            self._joined += 1
+        self._stories.setdefault(bucket, []).append((owner, level, event))
         self._group_weight[group] += 1
         self._owner_weight[owner] += 1
         self._weight += 1
+        for tier in range(2, level + 1):
+            self._tiers[tier] = self._tiers.get(tier, 0.0) + 1
         return True
 
     def close(self) -> None:
@@ -231,7 +258,7 @@ class SeriesCore:
         self.model.doubt()
         for values in (self._fresh, self._late, self._rate, self._exposed):
             values.clear()
-        self._owners.clear()
+        self._stories.clear()
         self._hour_score.clear()
         self._relearn = 0
         self.bucket = self._base = bucket
@@ -255,12 +282,14 @@ class SeriesCore:
                 if counter[name] < 0.01:
                     del counter[name]
         self._weight *= 0.97
+        self._joined *= 0.97
+        self._tiers = {tier: 0.97 * n for tier, n in self._tiers.items()}
         drop = len(self._fresh) - KEEP_BUCKETS
         if drop > 0:
             for values in (self._fresh, self._late, self._rate, self._exposed):
                 del values[:drop]
             self._base += drop
-            self._owners = {b: o for b, o in self._owners.items() if b >= self._base}
+            self._stories = {b: f for b, f in self._stories.items() if b >= self._base}
 
     def _share(self, bucket: int) -> float:
         by_group = self._exposure.shares.get(bucket)
@@ -354,8 +383,6 @@ class SeriesCore:
         return best
 
     def _scan(self, fresh: list[int], expected: list[float]) -> Spike | None:
-        s = self._settings
-        phi, kappa = self.spread()
         hour_count, hour_mean = sum(fresh[-12:]), sum(expected[-12:])
         far = self.bucket - self.last_spike
         best: Spike | None = None
@@ -365,10 +392,36 @@ class SeriesCore:
             if width > 12 and hour_count <= hour_mean:
                 break
             mean = max(sum(expected[-width:]), 0.02)
-            found = self._judge(sum(fresh[-width:]), mean, phi, kappa, width, s.minimum, s.owners)
-            if found is not None and (best is None or found.score > best.score):
-                best = found
+            for found in self._looks(width, sum(fresh[-width:]), mean):
+                if best is None or found.score > best.score:
+                    best = found
         return best
+
+    def _looks(self, width: int, count: int, mean: float) -> Iterator[Spike]:
+        """The window with all its stories, and with those of each higher level alone.
+
+        The expected count of a level is its share of the stories so far; looking again costs.
+        """
+        s = self._settings
+        phi, kappa = self.spread()
+        if count < min(s.minimum, s.strong_minimum):
+            return
+        found = self._judge(self._stories_in(width), mean, phi, kappa, width, s.minimum)
+        if found is not None:
+            yield found
+        for tier, strong in self._tiers.items():
+            stories = self._stories_in(width, tier)
+            share = (strong + 1) / (self._weight + 2)
+            found = self._judge(
+                stories,
+                max(mean * share, 0.02),
+                phi,
+                kappa + 1 / (strong + 1),
+                width,
+                s.strong_minimum,
+            )
+            if found is not None:
+                yield replace(found, score=found.score - s.level_penalty, level=tier)
 
     def _scan_young(self, fresh: list[int], now: int) -> Spike | None:
         """Without a baseline: against the rate since the start, with wide doubt, and cautiously.
@@ -386,9 +439,10 @@ class SeriesCore:
             seen = into * shares[0] + sum(shares[1 : min(width, len(fresh))])
             mean = max(rate * seen / BUCKETS_AN_HOUR, 0.02)
             kappa = s.model_error + 0.1 + 1 / count
-            found = self._judge(
-                sum(fresh[-width:]), mean, 1.5, kappa, width, s.young_minimum, s.young_owners
-            )
+            stories = self._stories_in(width)
+            if len(stories) < s.young_minimum or len({o for o, *_ in stories}) < s.young_owners:
+                continue
+            found = self._judge(stories, mean, 1.5, kappa, width, s.minimum)
             if found is not None and (best is None or found.score > best.score):
                 best = found
         if best is None or best.score <= s.young_penalty:
@@ -397,41 +451,61 @@ class SeriesCore:
 
     def _judge(
         self,
-        count: int,
+        stories: list[tuple[str, int, str]],
         mean: float,
         phi: float,
         kappa: float,
         width: int,
         minimum: float,
-        least_owners: int,
     ) -> Spike | None:
-        """How unlikely ``count`` in the newest ``width`` buckets is; None when no spike at all."""
+        """How unlikely the stories of the newest ``width`` buckets are; None: no spike at all."""
         s = self._settings
-        if count < minimum or count < s.ratio * mean:
-            return None
-        owners = self._owners_in(width)
-        if len(owners) < least_owners:
+        count = len(stories)
+        owners = Counter(owner for owner, _, _ in stories)
+        if len(owners) < s.owners or count < minimum or count < s.ratio * mean:
             return None
         capped = self._cap(count, mean, owners)
         if capped < minimum or capped < s.ratio * mean:
             return None
         variance = phi * mean + kappa * mean * mean
-        score = tail_score(capped, mean, variance)
+        score = tail_score(capped, mean, variance) + self._coherence(stories)
         return Spike(score, width, count, mean, variance, len(owners))
 
-    def _owners_in(self, width: int) -> Counter[str]:
-        owners: Counter[str] = Counter()
-        for bucket in range(self.bucket - width + 1, self.bucket + 1):
-            names = self._owners.get(bucket)
-            if names:
-                owners.update(names)
-        return owners
+    def _coherence(self, stories: list[tuple[str, int, str]]) -> float:
+        """−log10 of the chance that so many owners among ``stories`` report one event.
+
+        A union bound: ordinarily a story joins another owner's event with a share that is learned,
+        so k owners on one of n events have a chance of at most n · share^(k−1).
+        """
+        owners: dict[str, set[str]] = {}
+        for owner, _, event in stories:
+            if event:
+                owners.setdefault(event, set()).add(owner)
+        most = max((len(o) for o in owners.values()), default=0)
+        if most < 2:
+            return 0.0
+        share = (self._joined + _PRIOR_JOINED) / (self._weight + _PRIOR_STORIES)
+        chance = len(stories) * share ** (most - 1)
+        return min(max(-math.log10(chance), 0.0), _MOST_COHERENCE)
+
+    def _stories_in(self, width: int, least_level: int = 0) -> list[tuple[str, int, str]]:
+        first = self.bucket - width
+        if width > len(self._stories):
+            buckets: Iterable[int] = [b for b in self._stories if b > first]
+        else:
+            buckets = range(first + 1, self.bucket + 1)
+        return [
+            story
+            for bucket in buckets
+            for story in self._stories.get(bucket, ())
+            if story[1] >= least_level
+        ]
 
     def _cap(self, count: int, mean: float, owners: Counter[str]) -> float:
         """The count with the excess of a flooding owner cut to `cap` of the others' excess."""
         capped = float(count)
         weight = max(self._weight, 1.0)
-        for owner, n in owners.most_common(3):
+        for owner, n in sorted(owners.items(), key=lambda item: (-item[1], item[0]))[:3]:
             usual = mean * self._owner_weight[owner] / weight
             rest = capped - n - (mean - usual)
             limit = max(1.0, self._settings.cap * max(rest, 0.0))
@@ -489,7 +563,9 @@ class SeriesCore:
             "late": self._late[keep:],
             "rate": self._rate[keep:],
             "exposed": self._exposed[keep:],
-            "owners": [[b, o] for b, o in sorted(self._owners.items()) if b >= base],
+            "tiers": sorted(self._tiers.items()),
+            "stories": [[b, found] for b, found in sorted(self._stories.items()) if b >= base],
+            "joined": self._joined,
             "group_weight": sorted(self._group_weight.items()),
             "owner_weight": sorted(self._owner_weight.items()),
             "weight": self._weight,
@@ -516,7 +592,9 @@ class SeriesCore:
         self._history = History.from_json(raw["history"], _MODEL)
         self._fresh, self._late = list(raw["fresh"]), list(raw["late"])
         self._rate, self._exposed = list(raw["rate"]), list(raw["exposed"])
-        self._owners = {b: list(o) for b, o in raw["owners"]}
+        self._stories = {b: [(o, n, e) for o, n, e in found] for b, found in raw["stories"]}
+        self._joined = raw["joined"]
+        self._tiers = dict(raw["tiers"])
         self._group_weight = Counter(dict(raw["group_weight"]))
         self._owner_weight = Counter(dict(raw["owner_weight"]))
         self._weight = raw["weight"]

@@ -112,6 +112,17 @@ class FetchResult:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What one request says, beside where it goes."""
+
+    validators: Validators
+    accept: str
+    before_large: Room | None
+    form: bytes | None = None
+    """What is posted; None: a GET."""
+
+
 class Fetcher:
     """Fetches addresses through a guard."""
 
@@ -139,12 +150,22 @@ class Fetcher:
 
         ``before_large`` is awaited once when the body grows large; it counts against the deadline.
         """
+        return await self._run(url, _Asked(validators, accept, before_large))
+
+    async def post_form(self, url: str, form: str) -> FetchResult:
+        """Send ``form`` to ``url`` through the same guard and limits; a redirect is not followed.
+
+        The result's ``status`` is what counts: the outcome speaks of feeds.
+        """
+        return await self._run(url, _Asked(Validators(), "*/*", None, form.encode("ascii")))
+
+    async def _run(self, url: str, asked: _Asked) -> FetchResult:
         started = self._clock.monotonic()
         try:
             address = parse_address(url)
         except AddressError as e:
             return FetchResult(Outcome.REFUSED, "", str(e))
-        get = _Get(self, address, validators, accept, before_large)
+        get = _Get(self, address, asked)
         try:
             async with asyncio.timeout(self._limits.total):
                 result = await get.run()
@@ -174,20 +195,12 @@ class Fetcher:
 class _Get:
     """The state of one fetch: where it is, and what has come in."""
 
-    def __init__(
-        self,
-        fetcher: Fetcher,
-        address: Address,
-        validators: Validators,
-        accept: str,
-        before_large: Room | None,
-    ) -> None:
+    def __init__(self, fetcher: Fetcher, address: Address, asked: _Asked) -> None:
         self._fetcher = fetcher
         self._limits = fetcher._limits
         self._address = address
-        self._validators = validators
-        self._accept = accept
-        self._before_large = before_large
+        self._asked = asked
+        self._before_large = asked.before_large
         # Heads are on the wire as well: a hundred kilobytes for each hop.
         self._wire = Wire(self._limits.max_bytes + 2 * MIB)
         self._status: int | None = None
@@ -212,7 +225,7 @@ class _Get:
             try:
                 response = await self._request(connection)
                 self._status = response.status
-                if response.status not in _REDIRECTS:
+                if response.status not in _REDIRECTS or self._asked.form is not None:
                     return await self._answer(response, moved_to)
                 location = http_headers.get(response.headers, b"location")
             finally:
@@ -241,17 +254,25 @@ class _Get:
         headers: list[tuple[bytes, bytes]] = [
             (b"Host", address.netloc.encode("ascii")),
             (b"User-Agent", self._fetcher._user_agent),
-            (b"Accept", self._accept.encode("ascii")),
+            (b"Accept", self._asked.accept.encode("ascii")),
             (b"Accept-Encoding", ACCEPT_ENCODING.encode("ascii")),
         ]
-        if self._validators.etag:
-            headers.append((b"If-None-Match", self._validators.etag.encode("latin-1")))
-        if self._validators.last_modified:
-            headers.append((b"If-Modified-Since", self._validators.last_modified.encode("latin-1")))
+        if self._asked.validators.etag:
+            headers.append((b"If-None-Match", self._asked.validators.etag.encode("latin-1")))
+        if self._asked.validators.last_modified:
+            headers.append(
+                (b"If-Modified-Since", self._asked.validators.last_modified.encode("latin-1"))
+            )
         if address.authorization:
             headers.append((b"Authorization", address.authorization.encode("ascii")))
+        form = self._asked.form
+        if form is not None:
+            headers += [
+                (b"Content-Type", b"application/x-www-form-urlencoded"),
+                (b"Content-Length", str(len(form)).encode()),
+            ]
         request = httpcore.Request(
-            b"GET",
+            b"GET" if form is None else b"POST",
             httpcore.URL(
                 scheme=address.scheme.encode(),
                 host=address.host.encode(),
@@ -259,6 +280,7 @@ class _Get:
                 target=address.target.encode("ascii"),
             ),
             headers=headers,
+            content=form,
             extensions={
                 "timeout": {
                     "connect": limits.connect,

@@ -125,7 +125,6 @@ class Poller:
         self._lanes = Lanes(settings.places, settings.slow_places)
         self._seen = Batcher(self._seen_all, database)
         self._large = asyncio.Semaphore(settings.large_bodies)
-        self._wake = asyncio.Event()
         self._nudged: set[str] = set()
 
     async def use(self, feeds: FeedList) -> None:
@@ -134,7 +133,6 @@ class Poller:
         # A few feeds may all be asked at once; an hour's worth of them may not.
         spread = min(self._settings.spread, self._settings.pace.shortest / 2, 0.1 * len(feeds))
         await self._in_database(self._store.sync_list, feeds, self._now(), spread)
-        self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Poll until ``stop``; polls under way are given up then, and lose nothing."""
@@ -214,7 +212,6 @@ class Poller:
     def nudge(self, feed_id: str) -> None:
         """Ask this feed as soon as its host allows: something says that it has news (WebSub)."""
         self._nudged.add(feed_id)
-        self._wake.set()
 
     # -- who is due -------------------------------------------------------------------------------
 
@@ -253,7 +250,6 @@ class Poller:
         self._active.pop(row.feed_id, None)
         self._lanes.leave(task)
         self._hosts.leave(row.host)
-        self._wake.set()
 
     async def _guarded(self, row: FeedRow, feed: Feed) -> None:
         try:

@@ -32,7 +32,9 @@ from connectors.feeds.poller import Poller, PollerSettings
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.database import open_database
 from connectors.feeds.state.store import FeedStore
+from connectors.feeds.state.subscriptions import SubscriptionStore
 from connectors.feeds.status import StatusReporter
+from connectors.feeds.websub import WebSub, serve
 
 _LOG: Final = logging.getLogger(__name__)
 _LOOK_AT_LIST: Final = 2.0  # seconds between two looks at the feed list's file
@@ -55,6 +57,9 @@ class FeedsConfig:
     metrics_port: int | None = None
     """None: no metrics."""
     metrics_address: str = "127.0.0.1"
+    websub_url: str | None = None
+    """Where hubs reach us from outside; None: feeds are polled only."""
+    websub_port: int = 0
     owner: str = "feeds"
     """This connector's name: one for each that shares a database."""
     workers: int = field(default_factory=lambda: max(1, min(4, os.cpu_count() or 1)))
@@ -130,16 +135,18 @@ class _Parts:
         self._config = config
         self._store = store
         self._metrics = metrics
+        self._stack = stack
         self._database = database
         self._journal = Journal(store, publisher, database, on_failure=metrics.publish_failed)
         stack.callback(self._journal.close)
         pool = ParsePool(config.workers, on_kill=metrics.parser_killed)
         stack.push_async_callback(pool.close)
         own = tuple(item.rpartition(":")[0] for item in config.allow_hosts)
+        fetcher = Fetcher(Guard(config.allow_hosts), config.user_agent, config.limits)
         self._poller = Poller(
             store,
             self._journal,
-            Fetcher(Guard(config.allow_hosts), config.user_agent, config.limits),
+            fetcher,
             pool,
             Hosts(own),
             database,
@@ -147,6 +154,15 @@ class _Parts:
             _with_pace(config),
         )
         self._status = StatusReporter(store, publisher, database)
+        self._websub: WebSub | None = None
+        if config.websub_url is not None:
+            self._websub = WebSub(
+                SubscriptionStore(store.engine),
+                fetcher,
+                database,
+                config.websub_url,
+                self._poller.nudge,
+            )
 
     async def run(self, feeds: FeedList, stop: asyncio.Event) -> None:
         await self._in_database(self._store.start, time.time())
@@ -157,6 +173,11 @@ class _Parts:
             _LOG.info("sent %d articles again that a crash had left in the journal", again)
         await self._poller.use(feeds)
         _LOG.info("ready: %d feeds", sum(f.enabled for f in feeds))
+        if self._websub is not None:
+            server = await serve(
+                self._websub, self._config.metrics_address, self._config.websub_port
+            )
+            self._stack.callback(server.close)
         work: list[asyncio.Task[Any]] = [
             asyncio.create_task(part(stop), name=name)
             for name, part in (
@@ -164,6 +185,7 @@ class _Parts:
                 ("status", self._status.run),
                 ("feed list", self._watch_list),
                 ("gauges", self._gauges),
+                *([("websub", self._websub.run)] if self._websub else []),
             )
         ]
         ended: asyncio.Task[Any] = asyncio.create_task(stop.wait())

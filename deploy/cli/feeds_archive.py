@@ -39,7 +39,7 @@ def import_archive(
     from connectors.feeds.backfill import publish_archive
     from connectors.feeds.state.database import open_database
     from connectors.feeds.state.store import FeedStore
-    from deploy.archive import Archive, progress, read_sources
+    from deploy.archive import Archive, read_sources
     from deploy.errors import Fault
     from deploy.feeds import database_url, feed_list_path
     from deploy.local.running import kafka_of
@@ -54,10 +54,10 @@ def import_archive(
     bootstrap = kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka)
     try:
         publisher = KafkaPublisher(bootstrap, client_id="straitwatch-import")
-        with typer.progressbar(length=100, label="import", file=sys.stderr) as bar:
+        with typer.progressbar(length=archive.size, label="import", file=sys.stderr) as bar:
 
             def show(_: int) -> None:
-                bar.update(max(0, int(100 * min(progress(archive), 1.0)) - bar.pos))
+                bar.update(archive.bytes_read - bar.pos)
 
             count = asyncio.run(publish_archive(archive, store, publisher, on_progress=show))
         publisher.close()

@@ -59,4 +59,6 @@ def config_of(settings: Settings) -> FeedsConfig:
         allow_hosts=settings.allow_hosts,
         poll_seconds=settings.poll_seconds,
         metrics_port=settings.port_feeds_metrics,
+        websub_url=settings.websub_url,
+        websub_port=settings.port_websub,
     )

@@ -18,6 +18,7 @@ class Site:
         self.pages: dict[str, Answer] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.etags: dict[str, str] = {}
+        self.bodies: list[str] = []
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, self._host, 0)
@@ -57,6 +58,8 @@ class Site:
                 k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:])
             }
             self.requests.append((path, headers))
+            if length := int(headers.get("content-length", "0")):
+                self.bodies.append((await reader.readexactly(length)).decode())
             page = self.pages.get(path, answer(b"no", "404 Not Found"))
             if path in self.etags and headers.get("if-none-match") == self.etags[path]:
                 page = answer(b"", "304 Not Modified")

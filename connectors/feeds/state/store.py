@@ -49,7 +49,7 @@ class FeedStore:
     """The connector's memory, as seen by the connector called ``owner``."""
 
     def __init__(self, engine: sa.Engine, owner: str = "feeds") -> None:
-        self._engine = engine
+        self._engine = self.engine = engine
         self.owner = owner
         self._insert: Any = (
             postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert

@@ -1,0 +1,204 @@
+"""WebSub (W3C Recommendation, 2018): a hub says that a feed has news; polling stays on.
+
+What a hub sends is taken as a nudge and nothing more: the feed itself is asked at once, through
+the guarded fetcher. So a hub can put no words into a feed, and losing it costs minutes.
+Needs an address under which hubs reach us; without one the connector polls only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from connectors.feeds.fetch import Fetcher
+from connectors.feeds.state.subscriptions import Subscription, SubscriptionStore
+from pipeline.contracts.clock import Clock, SystemClock
+
+_LOG: Final = logging.getLogger(__name__)
+LEASE: Final = 7 * 86_400
+"""Seconds that we ask for; the hub decides."""
+LONGEST_LEASE: Final = 30 * 86_400
+RENEW_BEFORE: Final = 0.2
+"""Of the lease that is left when it is renewed."""
+ASK_AGAIN: Final = 6 * 3600.0
+"""Seconds until a hub that did not answer, or refused, is asked again."""
+_LOOK: Final = 60.0
+_MAX_BODY: Final = 8 * 1024 * 1024
+_MAX_HEAD: Final = 16 * 1024
+_REQUEST_SECONDS: Final = 20.0
+_HASHES: Final = frozenset(("sha1", "sha256", "sha384", "sha512"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the callback answers."""
+
+    status: int
+    body: str = ""
+
+
+class WebSub:
+    """Subscribes feeds that name a hub, answers the hub's requests, renews."""
+
+    def __init__(
+        self,
+        store: SubscriptionStore,
+        fetcher: Fetcher,
+        database: ThreadPoolExecutor,
+        callback_url: str,
+        nudge: Callable[[str], None],
+        clock: Clock | None = None,
+    ) -> None:
+        """``callback_url``: where hubs reach us, without a final slash; ``nudge`` gets feed ids."""
+        self._store = store
+        self._fetcher = fetcher
+        self._database = database
+        self._callback_url = callback_url.rstrip("/")
+        self._nudge = nudge
+        self._clock = clock or SystemClock()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Subscribe and renew until ``stop``."""
+        while not stop.is_set():
+            await self.subscribe_due()
+            try:
+                async with asyncio.timeout(_LOOK):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    async def subscribe_due(self) -> int:
+        """Ask the hubs of feeds whose subscription is missing or runs out; how many were asked."""
+        now = self._clock.now().timestamp()
+        due = await self._in_database(self._store.due, now, ASK_AGAIN, RENEW_BEFORE * LEASE)
+        for feed_id, hub, topic in due:
+            wanted = Subscription(
+                feed_id, secrets.token_urlsafe(24), hub, topic, secrets.token_urlsafe(32), now
+            )
+            # Written first: the hub may verify before it answers.
+            subscription = await self._in_database(self._store.asked, wanted)
+            await self._ask(subscription)
+        return len(due)
+
+    async def callback(
+        self, method: str, target: str, headers: dict[str, str], body: bytes
+    ) -> Reply:
+        """Answer one request of a hub.
+
+        Args:
+            method: GET verifies a subscription, POST says that there is news.
+            target: path and query as requested.
+            headers: names in lower case.
+            body: as sent.
+        """
+        parts = urlsplit(target)
+        token = parts.path.rsplit("/", 1)[-1]
+        found = await self._in_database(self._store.by_token, token)
+        if found is None:
+            return Reply(404)
+        if method == "GET":
+            return await self._verify(found, parse_qs(parts.query, max_num_fields=20))
+        if method != "POST":
+            return Reply(405)
+        if is_signed(body, headers.get("x-hub-signature", ""), found.secret):
+            self._nudge(found.feed_id)
+        else:
+            _LOG.warning("a message for %s with a wrong signature was ignored", found.feed_id)
+        # The same answer either way: a forger learns nothing (section 8).
+        return Reply(202)
+
+    async def _verify(self, found: Subscription, query: dict[str, list[str]]) -> Reply:
+        mode = query.get("hub.mode", [""])[0]
+        topic = query.get("hub.topic", [""])[0]
+        if topic != found.topic:
+            return Reply(404)
+        if mode == "denied":
+            await self._in_database(self._store.refused, found.feed_id)
+            return Reply(200)
+        challenge = query.get("hub.challenge", [""])[0]
+        lease = query.get("hub.lease_seconds", [""])[0]
+        # Nobody of ours ever unsubscribes: such a request is not our wish.
+        if mode != "subscribe" or not challenge or len(challenge) > 2048:
+            return Reply(404)
+        seconds = int(lease) if lease.isascii() and lease.isdigit() and len(lease) < 10 else LEASE
+        expires = self._clock.now().timestamp() + min(max(seconds, 60), LONGEST_LEASE)
+        await self._in_database(self._store.verified, found.feed_id, expires)
+        return Reply(200, challenge)
+
+    async def _ask(self, s: Subscription) -> None:
+        form = urlencode(
+            {
+                "hub.mode": "subscribe",
+                "hub.topic": s.topic,
+                "hub.callback": f"{self._callback_url}/websub/{s.token}",
+                "hub.lease_seconds": LEASE,
+                "hub.secret": s.secret,
+            }
+        )
+        result = await self._fetcher.post_form(s.hub, form)
+        if result.status is None or not 200 <= result.status < 300:
+            await self._in_database(self._store.refused, s.feed_id)
+            _LOG.info("the hub of %s does not take us: %s", s.feed_id, result.reason)
+
+    async def _in_database(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
+
+
+def is_signed(body: bytes, signature: str, secret: str) -> bool:
+    """Whether ``signature`` (``sha256=…``) is that of ``body`` under ``secret`` (section 7.1)."""
+    method, _, digest = signature.partition("=")
+    if method not in _HASHES:
+        return False
+    expected = hmac.new(secret.encode(), body, getattr(hashlib, method)).hexdigest()
+    return hmac.compare_digest(expected.encode(), digest.strip().lower().encode())
+
+
+async def serve(websub: WebSub, host: str, port: int) -> asyncio.Server:
+    """A small HTTP/1.1 server for the callbacks; meant to stand behind a proxy that does TLS.
+
+    Raises:
+        OSError: the port is in use.
+    """
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(_REQUEST_SECONDS):
+                reply = await _answer(websub, reader)
+                body = reply.body.encode()
+                head = f"HTTP/1.1 {reply.status} X\r\nContent-Type: text/plain\r\n"
+                writer.write(
+                    f"{head}Content-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+                    + body
+                )
+                await writer.drain()
+        except (TimeoutError, OSError, ValueError, asyncio.IncompleteReadError):
+            pass  # a caller that is slow, gone or no HTTP client gets nothing
+        finally:
+            writer.close()
+
+    return await asyncio.start_server(handle, host, port, limit=_MAX_HEAD)
+
+
+async def _answer(websub: WebSub, reader: asyncio.StreamReader) -> Reply:
+    try:
+        raw = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.LimitOverrunError:
+        return Reply(431)
+    first, *lines = raw.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ", 2)
+    pairs = (line.partition(":") for line in lines if line)
+    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    length = headers.get("content-length", "0")
+    if not length.isascii() or not length.isdigit() or "transfer-encoding" in headers:
+        return Reply(411)
+    if int(length) > _MAX_BODY:
+        return Reply(413)
+    return await websub.callback(method, target, headers, await reader.readexactly(int(length)))

@@ -32,16 +32,15 @@ from pipeline.contracts.records import (
 from pipeline.graph import Rules, Sinks, Sources, build
 from pipeline.io.memory import ReadMemory, WriteMemory, written
 from pipeline.rules.detector import DetectorSettings
-from pipeline.rules.series import SpikeSettings
 from pipeline.rules.stories import StorySettings
 from pipeline.transforms import detect_spikes
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 TOPICS = ("harbour", "ferry")
-WARM_HOURS = 2
-"""Instead of three days, to keep the tests quick."""
-BURST_AT = START + timedelta(hours=WARM_HOURS + 4)
-"""An hour is learned some hours after it is over."""
+QUIET_HOURS = 6
+
+BURST_AT = START + timedelta(hours=QUIET_HOURS)
+
 _names = itertools.count()
 # The worker's cache weighs every state object by walking all modules: most of a small run's time.
 _OPTIONS = PipelineOptions(["--max_cache_memory_usage_mb=0"])
@@ -153,8 +152,8 @@ def interleave(batches: Sequence[RawBatch], seed: int) -> list[RawBatch]:
 
 
 def rules() -> Rules:
-    """One word a topic, a willing detector."""
-    settings = DetectorSettings(spike=SpikeSettings(min_hours=WARM_HOURS, warm_hours=WARM_HOURS))
+    """One word a topic."""
+    settings = DetectorSettings()
     return Rules(WordTagger(), StorySettings(), dict.fromkeys(TOPICS, settings))
 
 
@@ -209,7 +208,7 @@ def episode() -> tuple[Log, Log]:
     def harbour() -> str:
         return "Harbour " + " ".join(chance.sample(_WORDS.split(), 6))
 
-    for minute in range(0, (WARM_HOURS + 5) * 60, 5):
+    for minute in range(0, (QUIET_HOURS + 1) * 60, 5):
         bucket = START + timedelta(minutes=minute)
         arrivals = [(timedelta(seconds=90 * k), chance.random() < 0.05) for k in range(3)]
         if BURST_AT <= bucket < BURST_AT + timedelta(minutes=30):

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class GrowingFeeds:
             def do_GET(self) -> None:
                 number = self.path.strip("/")
                 last = outer._last()
-                names = [f"{number}-{n}" for n in range(last, max(last - 40, 0), -1)]
+                names = [f"{number}-{n}" for n in range(last, 0, -1)]
                 items = "".join(
                     f"<item><guid>{n}</guid><title>Bridge times {n}</title></item>" for n in names
                 )
@@ -101,15 +101,24 @@ def _environment(home: Path, feeds: GrowingFeeds, bootstrap: str) -> dict[str, s
     }
 
 
-def _start(environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("ab") as out:
-        return subprocess.Popen(
+@contextmanager
+def _running(environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The connector, killed at the end of the block if it is still there."""
+    with (
+        log.open("ab") as out,
+        subprocess.Popen(
             [sys.executable, "-m", "deploy.cli", "feeds", "run"],
             env=environment,
             stdout=out,
             stderr=out,
             start_new_session=True,
-        )
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _totals(home: Path) -> FeedTotals:
@@ -139,28 +148,18 @@ def _kill_again_and_again(home: Path, bootstrap: str, rounds: int, longest: floa
         environment = _environment(home, feeds, bootstrap)
         for number in range(rounds):
             told = log.stat().st_size if log.exists() else 0
-            process = _start(environment, log)
-            if number % 4 != 3:  # every fourth is killed while it starts
-                _await_ready(log, told)
-            threading.Event().wait(rng.uniform(0.0, longest))
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            with _running(environment, log):
+                if number % 4 != 3:  # every fourth is killed while it starts
+                    _await_ready(log, told)
+                threading.Event().wait(rng.uniform(0.0, longest))
         assert feeds.served, "the rounds were too short to fetch anything"
         feeds.freeze()
         told = log.stat().st_size
-        process = _start(environment, log)
-        _await_ready(log, told)
-        deadline = time.monotonic() + 60
-        while True:
-            articles = [decode(Article, v) for v in _published(bootstrap)[before:]]
-            ids = {a.guid for a in articles}
-            totals = _totals(home)
-            if feeds.served <= ids and totals.pending == 0 and totals.accepted >= len(feeds.served):
-                break
-            assert time.monotonic() < deadline, (len(feeds.served - ids), totals, log.read_text())
-            threading.Event().wait(0.2)
-        process.terminate()
-        assert process.wait(20) == 0, log.read_text()
+        with _running(environment, log) as process:
+            _await_ready(log, told)
+            _settle(home, bootstrap, before, feeds.served)
+            process.terminate()
+            assert process.wait(20) == 0, log.read_text()
         assert "Traceback" not in log.read_text()
         values = Counter(_published(bootstrap)[before:])
         totals = _totals(home)
@@ -168,6 +167,18 @@ def _kill_again_and_again(home: Path, bootstrap: str, rounds: int, longest: floa
         # Every distinct message was counted once; a repeat after a kill is equal byte for byte.
         assert totals.accepted == len(values)
         assert len({(a.article_id, a.revision) for a in map(_decoded, values)}) == len(values)
+
+
+def _settle(home: Path, bootstrap: str, before: int, served: set[str]) -> None:
+    """Wait until every item that was served is on Kafka and counted."""
+    deadline = time.monotonic() + 60
+    while True:
+        published = {_decoded(v).guid for v in _published(bootstrap)[before:]}
+        totals = _totals(home)
+        if served <= published and totals.pending == 0 and totals.accepted >= len(served):
+            return
+        assert time.monotonic() < deadline, (len(served - published), totals)
+        threading.Event().wait(0.2)
 
 
 def _await_ready(log: Path, told: int) -> None:

@@ -74,9 +74,9 @@ class Settings(BaseSettings):
     port_feeds_metrics: Port = 19101
     port_pipeline_metrics: Port = 19102
     port_desk_metrics: Port = 19103
-    port_engine_metrics: Port = 19104
+    port_engine_metrics: Port = 19105
     """Flink's own metrics."""
-    port_service_metrics: Port = 19105
+    port_service_metrics: Port = 19106
     """What the supervisor has to tell: which parts run, and how often they were restarted."""
     # Inside the service only; any free one unless set.
     port_kafka_controller: Port = 0

@@ -87,7 +87,7 @@ def _check(what: str, question: Callable[[], str]) -> Finding:
         return Finding(what, outcome, str(e))
 
 
-class _Note(Exception):  # noqa: N818 - no error
+class _Note(Exception):
     """Works, and is worth knowing."""
 
 

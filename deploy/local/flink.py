@@ -14,7 +14,7 @@ ACTIVE: Final = frozenset({"INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "
 """States of a job that is not over (Flink's JobStatus); the others are CANCELLING and terminal."""
 
 
-class FlinkAway(Exception):  # noqa: N818 - a state of the world, not a mistake
+class FlinkAway(Exception):
     """Flink does not answer; inside the job server it answers only while a job runs."""
 
 

@@ -45,7 +45,7 @@ _STATE_IS_NO_USE: Final = ("StateVersionError", "LogReplacedError")
 Kafka's log than this one."""
 
 
-class _NotRestored(Exception):  # noqa: N818 - a finding
+class _NotRestored(Exception):
     """This checkpoint is no use; the next one, or a replay."""
 
 

@@ -67,16 +67,13 @@ class Plan:
 
 
 def make_plan(settings: Settings) -> Plan:
-    """Check the settings and the machine, and resolve the ports.
+    """Check the machine, and resolve the ports; files and room were checked before.
 
     Raises:
-        WrongUse: a setting, the feed list or a topic file is wrong.
-        Fault: a port in use, no Java, no jars, no room on the disk, a Kafka that does not answer.
+        WrongUse: a setting is wrong.
+        Fault: a port in use, no Java, no jars, a Kafka that does not answer.
     """
-    check_files(settings)
     layout = Layout(settings.home)
-    layout.prepare()
-    check_room(settings.home)
     settings = resolve_ports(settings)
     store = JarStore()
     found = java.find_java()

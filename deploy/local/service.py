@@ -11,7 +11,7 @@ from deploy.local.events import Listener
 from deploy.local.home_lock import home_lock
 from deploy.local.layout import Layout
 from deploy.local.parts import make_topics, parts_of
-from deploy.local.plan import Plan, check_files, make_plan
+from deploy.local.plan import Plan, check_files, check_room, make_plan
 from deploy.local.processes import Register
 from deploy.local.running import forget_ready, note_ready
 from deploy.local.supervisor import Supervisor
@@ -27,6 +27,15 @@ def run_service(settings: Settings, tell: Listener) -> None:
     check_files(settings)
     layout = Layout(settings.home)
     layout.prepare()
+    check_room(settings.home)
+    try:
+        _run(settings, layout, tell)
+    except OSError as e:
+        where = e.filename or settings.home
+        raise Fault(f"{where}: {e.strerror or e}; mend that and start again") from e
+
+
+def _run(settings: Settings, layout: Layout, tell: Listener) -> None:
     with home_lock(layout.run):
         register = Register(layout.run / "processes.json")
         # Before the ports are looked at: what a killed service left may hold them.

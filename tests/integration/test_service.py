@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import psutil
 import pytest
 
 from deploy.settings import Settings
+from deploy.topic_files import PACKAGED
 from tests.conftest import installed
 
 PARTS = {"supervisor", "kafka", "engine", "workers", "feeds", "pipeline", "desk"}
@@ -93,13 +95,17 @@ def up_command() -> list[str]:
 
 def environment(home: Path) -> dict[str, str]:
     ports = [name for name in Settings.model_fields if name.startswith("port_")]
-    feeds = home.parent / "feeds.toml"
+    feeds, topics = home.parent / "feeds.toml", home.parent / "topics"
     feeds.write_text("")
+    if not topics.exists():
+        # A copy: other topic files than before would be a reason for a replay.
+        shutil.copytree(PACKAGED, topics)
     return {
         **{k: v for k, v in os.environ.items() if not k.startswith("STRAITWATCH_")},
         **{f"STRAITWATCH_{name.upper()}": "0" for name in ports},
         "STRAITWATCH_HOME": str(home),
         "STRAITWATCH_FEEDS": str(feeds),
+        "STRAITWATCH_TOPICS": str(topics),
     }
 
 

@@ -51,6 +51,8 @@ _VOLUME, _ESCALATION = 1, 2
 _ALL_LEVELS: Final = -1
 _GRAVE: Final = 2
 _VOLUME_PENALTY: Final = 0.5
+_FRICTION_PENALTY: Final = 0.7
+"""What a spike must score more that no two owners report as coercion or force."""
 
 
 class StateError(ValueError):
@@ -61,9 +63,9 @@ class StateError(ValueError):
 class DetectorSettings:
     """What a topic may set. ``spike`` holds the measured numbers of the decision."""
 
-    sensitivity: float = 2.0
+    sensitivity: float = 3.0
     """False alerts a week that one is willing to see in one topic, as the benchmark's streams would
-    give; real headlines give about a sixth (the detector page has both)."""
+    give; real headlines give about a tenth (the detector page has both)."""
     spike: SpikeSettings = field(default_factory=SpikeSettings)
 
 
@@ -245,13 +247,13 @@ class TopicDetector:
 
     def _follow(self, now: int, spike: Spike | None) -> Iterable[Alert]:
         threshold = self._spike_settings().threshold
-        is_spike = spike is not None and spike.score >= threshold
         stories: list[Story] = []
-        severity, level = Severity.INFO, 0
+        severity, level, is_spike = Severity.INFO, 0, False
         if spike is not None:
             stories = self._window_stories(spike)
             level = corroborated_level((s.owner, s.level) for s in stories)
             severity = severity_of(spike.score / threshold, level, spike.owners)
+            is_spike = spike.score >= threshold + (0 if level >= _GRAVE else _FRICTION_PENALTY)
         before = self._episode
         if before is None:
             if not is_spike or spike is None:
@@ -279,8 +281,8 @@ class TopicDetector:
     def _strongest(self, spike: Spike | None, volume: Spike | None) -> Spike | None:
         """The spike that decides: of the escalation series, or of all stories around grave ones.
 
-        Around a grave event some reports name no act. So a spike of all stories counts when at
-        least two owners in it report coercion or force, with its score lowered.
+        Around a grave event some reports name no act. So a spike of all stories counts when a third
+        of them, of at least two owners, report coercion or force; with its score lowered.
         """
         if volume is None:
             return spike
@@ -289,7 +291,8 @@ class TopicDetector:
             return spike
         volume = replace(volume, score=score, level=_ALL_LEVELS)
         stories = self._window_stories(volume)
-        if corroborated_level((s.owner, s.level) for s in stories) < _GRAVE:
+        grave = [s for s in stories if s.level >= _GRAVE]
+        if len({s.owner for s in grave}) < 2 or 3 * len(grave) < len(stories):
             return spike
         return volume
 

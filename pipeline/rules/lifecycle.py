@@ -12,9 +12,9 @@ from typing import Final
 from pipeline.contracts.records import AlertState, Severity, severity_rank
 from pipeline.rules.times import HOUR
 
-CALM_TO_DE_ESCALATE: Final = 2 * HOUR
+CALM_TO_DE_ESCALATE: Final = 3 * HOUR
 """Seconds below what the alert stands at before it says so."""
-CALM_TO_CLOSE: Final = 6 * HOUR
+CALM_TO_CLOSE: Final = 12 * HOUR
 """Seconds without a spike before the episode is over."""
 
 

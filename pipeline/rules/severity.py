@@ -28,9 +28,7 @@ def severity_of(strength: float, level: int, owners: int) -> Severity:
         level: `corroborated_level`.
         owners: distinct owners in the window. One alone can never make it critical.
     """
-    if owners >= 3 and (
-        (level >= 3 and strength >= 1.25) or (level >= 2 and strength >= 2 and owners >= 5)
-    ):
+    if owners >= 4 and (level >= 3 or (level >= 2 and strength >= 2 and owners >= 5)):
         return Severity.CRITICAL
     if owners >= 2 and (level >= 2 or (strength >= 1.5 and owners >= 4)):
         return Severity.WARNING

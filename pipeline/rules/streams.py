@@ -1,21 +1,23 @@
 """The core of the detector on plain event streams: many series that share the same feeds.
 
-What ``straitwatch detect`` and the benchmark run. The expected counts, the score and the rule that
-one episode is one alert are those of `detector.TopicDetector`; there are no texts, so no levels and
-no evidence.
+What ``straitwatch detect`` and the benchmark run. The expected counts and the score are those
+of `detector.TopicDetector`; there are no texts, so no levels, no evidence and no revisions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from pipeline.contracts.records import Severity
 from pipeline.rules.exposure import Completeness, Exposure
-from pipeline.rules.lifecycle import CALM_TO_CLOSE
 from pipeline.rules.series import SeriesCore, Spike, SpikeSettings
 from pipeline.rules.severity import severity_of
-from pipeline.rules.times import BUCKET, MINUTE, OutletClocks
+from pipeline.rules.times import BUCKET, HOUR, MINUTE, OutletClocks
+
+QUIET: Final = 6 * HOUR
+"""Seconds without a spike after which the next one is another episode, as the benchmark has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ class StreamDetector:
             if spike.score < self._settings.threshold:
                 continue
             last = self._last_spike.get(name)
-            if last is None or now - last >= CALM_TO_CLOSE:
+            if last is None or now - last >= QUIET:
                 strength = spike.score / self._settings.threshold
                 self.alerts.append(
                     StreamAlert(

@@ -22,6 +22,8 @@ MAX_CHARS: Final = 600
 """Characters that are looked at: more change no verdict and cost time."""
 
 
+_FEW_LETTERS: Final = 20
+_ACCENTED: Final = re.compile("[\u00c0-\u024f]")
 _ENGLISH: Final = re.compile(
     r"\b(?:the|and|with|by|says?|said|from|after|against|its|was|are|that|what|why|how|wins?|to)\b",
     re.IGNORECASE,
@@ -75,6 +77,9 @@ def _latin(text: str, counts: np.ndarray[tuple[int], np.dtype[np.intp]], hint: s
         return Lang.OTHER if counts[_Script.OTHER] else _from_hint(hint) or Lang.OTHER
     if counts[_Script.OTHER] > counts[_Script.LATIN]:
         return Lang.OTHER
+    if counts[_Script.LATIN] < _FEW_LETTERS and not _ACCENTED.search(text):
+        # The classifier guesses on so few letters; what the source says is worth more.
+        return Lang.EN if _from_hint(hint) is Lang.EN or not hint else Lang.OTHER
     code, sure = _cld2(text)
     if code == "en" or not sure:
         return Lang.EN

@@ -128,7 +128,7 @@ def _fold_char(char: str) -> str:
     if "\ud800" <= char <= "\udfff":
         return " "
     wide = unicodedata.normalize("NFKC", char)
-    folded = (wide if len(wide) == 1 else char).lower()
+    folded = (wide if len(wide) == 1 and ord(wide) < _BMP else char).lower()
     if len(folded) != 1:
         folded = char
     if folded > "\x7f" and folded < "\u2e80":

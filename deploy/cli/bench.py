@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     bench.command("feeds")(feeds)
     bench.command("parse")(parse)
     bench.command("pipeline")(pipeline)
+    bench.command("pipeline-state")(pipeline_state)
     register_service(bench)
     app.add_typer(bench, name="bench")
 
@@ -157,3 +158,24 @@ def pipeline(
         lambda text: typer.echo(f"straitwatch: {text}", err=True),
     )
     typer.echo(json.dumps(as_record(report)) if as_json else table(report))
+
+
+def pipeline_state(
+    days: Annotated[int, typer.Option(min=1, help="Simulated days.")] = 6,
+    articles: Annotated[int, typer.Option(min=100, help="Articles a day, 2 % on topic.")] = 20_000,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a day.")] = False,
+) -> None:
+    """Bytes of keyed state after each simulated day, by step of the pipeline.
+
+    Example: straitwatch bench pipeline-state --days 6
+    """
+    from deploy.bench.pipeline_state import grow
+
+    for row in grow(days, articles):
+        if as_json:
+            typer.echo(json.dumps(row))
+        else:
+            typer.echo(
+                f"day {row['day']}: {row['articles']:,} articles;  repeats {row['repeats']:,} B,"
+                f"  stories {row['stories']:,} B,  spikes {row['spikes']:,} B"
+            )

@@ -1,9 +1,9 @@
-"""The program of a parse worker: documents come in on a socket, parsed feeds go out.
+"""The program of a parse worker: documents come in on a socket, what is in them goes out.
 
-Started by `parse_workers.ParsePool` as ``python -m connectors.feeds.parse_worker``. Once it is
-ready it gives up what a parser never needs: it can open no file and no connection (no descriptor is
-left), write no file, dump no core, and take no more memory or time for a document than
-`parse.limits` says.
+Started by `parse_workers` as ``python -m connectors.feeds.parse_worker feeds`` (or ``pages``). Once
+it is ready it gives up what a parser never needs: it can open no file and no connection (no
+descriptor is left), write no file, dump no core, and take no more memory or time for a document
+than `parse.limits` says.
 """
 
 from __future__ import annotations
@@ -14,29 +14,54 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Final
 
-from connectors.feeds.parse import document, limits, wire
-from connectors.feeds.parse.model import DocumentReason, ParsedFeed
+from connectors.feeds.parse import limits, wire
+
+_Task = Callable[[bytes, dict[str, Any]], bytes]
+"""A document and what is known about it -> the body of the answer."""
 
 
 def main() -> None:
     """Serve documents from descriptor 0 until it is closed; answers go to descriptor 1."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the parent, which closes the socket.
-    document.warm_up()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent: it closes the socket.
+    task = _TASKS[sys.argv[1]]()
     with open(0, "rb", closefd=False) as requests, open(1, "wb", closefd=False) as answers:
         _give_up_rights()
         answers.write(wire.READY)
         answers.flush()
-        while _serve_one(requests, answers):
+        while _serve_one(task, requests, answers):
             pass
 
 
-def _serve_one(requests: BinaryIO, answers: BinaryIO) -> bool:
+def _feeds() -> _Task:
+    from connectors.feeds.parse import document
+
+    def task(data: bytes, header: dict[str, Any]) -> bytes:
+        return wire.dump(document.parse(data, now=datetime.now(UTC), **header))
+
+    document.warm_up()
+    return task
+
+
+def _pages() -> _Task:
+    from connectors.feeds import full_text
+
+    def task(data: bytes, header: dict[str, Any]) -> bytes:
+        return (full_text.extract(data, **header) or "").encode()
+
+    full_text.warm_up()
+    return task
+
+
+_TASKS: Final[dict[str, Callable[[], _Task]]] = {"feeds": _feeds, "pages": _pages}
+"""Kind of worker -> what loads all that it needs and gives its task."""
+
+
+def _serve_one(task: _Task, requests: BinaryIO, answers: BinaryIO) -> bool:
     head = requests.read(wire.REQUEST.size)
     if len(head) < wire.REQUEST.size:
         return False
@@ -44,35 +69,18 @@ def _serve_one(requests: BinaryIO, answers: BinaryIO) -> bool:
     header = json.loads(requests.read(header_length))
     data = requests.read(data_length)
     _allow_cpu(limits.CPU_SECONDS)
-    exhausted = False
     try:
-        answer = wire.dump(
-            document.parse(
-                data,
-                content_type=header["content_type"],
-                url=header["url"],
-                feed_id=header["feed_id"],
-                max_entries=header["max_entries"],
-                now=datetime.now(UTC),
-            )
-        )
+        outcome, answer = wire.Outcome.DONE, task(data, header)
     except MemoryError:
-        exhausted = True
-        answer = wire.dump(_failed(DocumentReason.TOO_MUCH_MEMORY, "needs too much memory"))
+        outcome, answer = wire.Outcome.NO_MEMORY, b""
     # A process boundary: whatever a document provokes ends as its own outcome.
     except Exception as e:  # noqa: BLE001
-        answer = wire.dump(
-            _failed(DocumentReason.CRASHED, f"the parser failed: {type(e).__name__}")
-        )
-    goes_on = not exhausted and _peak_memory() < limits.RECYCLE_BYTES
-    answers.write(wire.ANSWER.pack(goes_on, len(answer)))
+        outcome, answer = wire.Outcome.FAILED, type(e).__name__.encode()
+    goes_on = outcome is not wire.Outcome.NO_MEMORY and _peak_memory() < limits.RECYCLE_BYTES
+    answers.write(wire.ANSWER.pack(goes_on, outcome, len(answer)))
     answers.write(answer)
     answers.flush()
     return goes_on
-
-
-def _failed(reason: DocumentReason, detail: str) -> ParsedFeed:
-    return ParsedFeed(format=None, reason=reason, detail=detail)
 
 
 def _allow_cpu(seconds: int) -> None:

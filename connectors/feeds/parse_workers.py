@@ -1,4 +1,4 @@
-"""`ParsePool`: feed documents parsed in processes that can be killed.
+"""Documents of strangers parsed in processes that can be killed: `ParsePool`, `FullTextPool`.
 
 A document that takes too long, too much memory or kills its worker ends as its own outcome
 (`DocumentReason`); the other documents never notice.
@@ -13,8 +13,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from connectors.feeds.parse import limits, wire
 from connectors.feeds.parse.model import DocumentReason, ParsedFeed
@@ -29,12 +30,22 @@ class WorkerStartError(RuntimeError):
     """A worker did not start: a fault of the installation or of the machine, not of a document."""
 
 
-class ParsePool:
-    """At most ``workers`` processes, started when they are needed.
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    reason: DocumentReason
+    detail: str
+    worker_died: bool = False
+
+
+class _Pool:
+    """At most ``workers`` processes of one kind, started when they are needed.
 
     Use as an async context manager, or call `close`. Calls may be concurrent; those beyond the
     number of workers wait their turn. Belongs to one event loop.
     """
+
+    _KIND: ClassVar[str]
+    """Of `parse_worker`."""
 
     def __init__(
         self,
@@ -48,7 +59,7 @@ class ParsePool:
         Args:
             workers: processes at most.
             wall_seconds: what one document may take before its worker is killed.
-            on_kill: told each time that a worker had to be killed or died, with the reason.
+            on_kill: told each time that a worker had to be ended or died, with the reason.
         """
         if workers < 1:
             raise ValueError("a pool needs a worker")
@@ -69,6 +80,69 @@ class ParsePool:
     ) -> None:
         await self.close()
 
+    async def close(self) -> None:
+        """End every worker, also those at work."""
+        self._idle.clear()
+        await asyncio.gather(*(self._discard(w) for w in tuple(self._all)))
+
+    async def _answer(self, data: bytes, **known: Any) -> bytes | _Failure:
+        """A worker's answer on ``data``.
+
+        A worker that dies without a limit being the cause (somebody killed it) gets the document
+        once more, on a fresh one.
+
+        Raises:
+            WorkerStartError: no worker could be started.
+        """
+        header = json.dumps(known).encode()
+        request = b"".join((wire.REQUEST.pack(len(header), len(data)), header, data))
+        async with self._places:
+            answer = await self._ask(request)
+            if isinstance(answer, _Failure) and answer.worker_died:
+                answer = await self._ask(request)
+        return answer
+
+    async def _ask(self, request: bytes) -> bytes | _Failure:
+        worker = await self._take()
+        answer: bytes | _Failure | None = None
+        try:
+            async with asyncio.timeout(self._wall_seconds):
+                answer = await worker.ask(request)
+        except TimeoutError:
+            answer = _TOO_SLOW
+        except (OSError, EOFError, ValueError):
+            answer = await worker.cause_of_death()
+        finally:
+            # Also when the caller is cancelled: an answer that is still under way would be taken
+            # for the next one's.
+            if answer is not None and worker.fit():
+                self._idle.append(worker)
+            else:
+                await self._discard(worker)
+        if isinstance(answer, _Failure):
+            self._on_kill(answer.reason)
+        return answer
+
+    async def _take(self) -> _Worker:
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.alive():
+                return worker
+            await self._discard(worker)
+        worker = await _Worker.start(self._KIND)
+        self._all.add(worker)
+        return worker
+
+    async def _discard(self, worker: _Worker) -> None:
+        self._all.discard(worker)
+        await worker.kill()
+
+
+class ParsePool(_Pool):
+    """Feed documents parsed in guarded workers."""
+
+    _KIND = "feeds"
+
     async def parse(
         self,
         data: bytes,
@@ -77,70 +151,35 @@ class ParsePool:
         feed_id: str = "",
         max_entries: int = limits.MAX_ENTRIES,
     ) -> ParsedFeed:
-        """What is in ``data``; see `parse.document.parse`.
-
-        Never raises for a document. A worker that dies without a limit being the cause (somebody
-        killed it) gets the document once more, on a fresh one.
+        """What is in ``data``; see `parse.document.parse`. Never raises for a document.
 
         Raises:
             WorkerStartError: no worker could be started.
         """
         if len(data) > limits.MAX_DOCUMENT_BYTES:
-            return _failed(DocumentReason.TOO_LARGE, len(data))
-        header = json.dumps(
-            {
-                "content_type": content_type,
-                "url": url,
-                "feed_id": feed_id,
-                "max_entries": max_entries,
-            }
-        ).encode()
-        request = b"".join((wire.REQUEST.pack(len(header), len(data)), header, data))
-        async with self._places:
-            outcome = await self._ask(request)
-            if outcome is DocumentReason.CRASHED:
-                outcome = await self._ask(request)
-        return outcome if isinstance(outcome, ParsedFeed) else _failed(outcome, len(data))
+            most = limits.MAX_DOCUMENT_BYTES // limits.MIB
+            return _refused(_Failure(DocumentReason.TOO_LARGE, f"larger than {most} MiB"))
+        answer = await self._answer(
+            data, content_type=content_type, url=url, feed_id=feed_id, max_entries=max_entries
+        )
+        return _refused(answer) if isinstance(answer, _Failure) else wire.load(answer)
 
-    async def close(self) -> None:
-        """End every worker, also those at work."""
-        self._idle.clear()
-        await asyncio.gather(*(self._discard(w) for w in tuple(self._all)))
 
-    async def _ask(self, request: bytes) -> ParsedFeed | DocumentReason:
-        worker = await self._take()
-        outcome: ParsedFeed | DocumentReason | None = None
-        try:
-            async with asyncio.timeout(self._wall_seconds):
-                outcome = await worker.ask(request)
-        except TimeoutError:
-            outcome = DocumentReason.TOO_SLOW
-        except (OSError, EOFError, ValueError):
-            outcome = await worker.cause_of_death()
-        finally:
-            # Also when the caller is cancelled: an answer that is still under way would be taken
-            # for the next one's.
-            if isinstance(outcome, ParsedFeed) and worker.fit():
-                self._idle.append(worker)
-            else:
-                await self._discard(worker)
-        if isinstance(outcome, DocumentReason):
-            self._on_kill(outcome)
-        return outcome
+class FullTextPool(_Pool):
+    """Texts of article pages extracted in guarded workers. Needs the extra ``fulltext``."""
 
-    async def _take(self) -> _Worker:
-        while self._idle:
-            worker = self._idle.pop()
-            if worker.alive():
-                return worker
-            await self._discard(worker)
-        worker = await _Worker.start()
-        self._all.add(worker)
-        return worker
+    _KIND = "pages"
 
-    async def _discard(self, worker: _Worker) -> None:
-        self._all.discard(worker)
-        await worker.kill()
+    async def extract(self, page: bytes, content_type: str | None = None) -> str | None:
+        """The main text of ``page``; see `full_text.extract`. None also when a limit was broken.
+
+        Raises:
+            WorkerStartError: no worker could be started.
+        """
+        if len(page) > limits.MAX_PAGE_BYTES:
+            return None
+        answer = await self._answer(page, content_type=content_type)
+        return None if isinstance(answer, _Failure) else answer.decode() or None
 
 
 class _Worker:
@@ -156,21 +195,24 @@ class _Worker:
         self._reader = reader
         self._writer = writer
         self._served = 0
-        self._spent = False
+        self._fit = True
 
     @classmethod
-    async def start(cls) -> _Worker:
+    async def start(cls, kind: str) -> _Worker:
         ours, theirs = socket.socketpair()
         try:
-            process = await asyncio.to_thread(_spawn, theirs)
-        except OSError as e:
+            process = await asyncio.to_thread(_spawn, kind, theirs)
+        except BaseException as e:
+            # A process that starts all the same finds its socket closed, and ends.
             ours.close()
-            raise WorkerStartError(f"no parse worker can be started: {e}") from e
+            if isinstance(e, OSError):
+                raise WorkerStartError(f"no parse worker can be started: {e}") from e
+            raise
         reader, writer = await asyncio.open_connection(sock=ours, limit=1 << 20)
         worker = cls(process, reader, writer)
         try:
             async with asyncio.timeout(_START_SECONDS):
-                await reader.readexactly(1)
+                await reader.readexactly(len(wire.READY))
         except (OSError, EOFError) as e:
             await worker.kill()
             raise WorkerStartError("a parse worker ended before it was ready") from e
@@ -184,23 +226,33 @@ class _Worker:
 
     def fit(self) -> bool:
         """Whether it may serve another document."""
-        return not self._spent and self._served < _RECYCLE_AFTER
+        return self._fit and self._served < _RECYCLE_AFTER
 
-    async def ask(self, request: bytes) -> ParsedFeed:
+    async def ask(self, request: bytes) -> bytes | _Failure:
         self._served += 1
+        # Until an answer says otherwise.
+        self._fit = False
         self._writer.write(request)
         await self._writer.drain()
-        goes_on, length = wire.ANSWER.unpack(await self._reader.readexactly(wire.ANSWER.size))
-        feed = wire.load(await self._reader.readexactly(length))
-        self._spent = not goes_on
-        return feed
+        head = await self._reader.readexactly(wire.ANSWER.size)
+        goes_on, outcome, length = wire.ANSWER.unpack(head)
+        body = await self._reader.readexactly(length)
+        self._fit = bool(goes_on)
+        match wire.Outcome(outcome):
+            case wire.Outcome.DONE:
+                return body
+            case wire.Outcome.NO_MEMORY:
+                return _Failure(DocumentReason.TOO_MUCH_MEMORY, "needs too much memory")
+            case wire.Outcome.FAILED:
+                name = body.decode("ascii", "replace")
+                return _Failure(DocumentReason.CRASHED, f"the parser failed: {name}")
 
-    async def cause_of_death(self) -> DocumentReason:
+    async def cause_of_death(self) -> _Failure:
         """Why the process went away; ends it if it has not."""
         await self.kill()
         if self._process.returncode == -signal.SIGXCPU:
-            return DocumentReason.TOO_SLOW
-        return DocumentReason.CRASHED
+            return _TOO_SLOW
+        return _Failure(DocumentReason.CRASHED, "the parse worker died of it", worker_died=True)
 
     async def kill(self) -> None:
         self._writer.close()
@@ -209,23 +261,17 @@ class _Worker:
         await asyncio.to_thread(self._process.wait)
 
 
-def _spawn(end: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(kind: str, end: socket.socket) -> subprocess.Popen[bytes]:
     with end:
         return subprocess.Popen(
-            [sys.executable, "-m", "connectors.feeds.parse_worker"],
+            [sys.executable, "-m", "connectors.feeds.parse_worker", kind],
             stdin=end.fileno(),
             stdout=end.fileno(),
         )
 
 
-_DETAILS: Final = {
-    DocumentReason.TOO_LARGE: f"larger than {limits.MAX_DOCUMENT_BYTES // limits.MIB} MiB",
-    DocumentReason.TOO_SLOW: "took too long to parse",
-    DocumentReason.CRASHED: "the parse worker died of it",
-}
+_TOO_SLOW: Final = _Failure(DocumentReason.TOO_SLOW, "took too long to parse")
 
 
-def _failed(reason: DocumentReason, size: int) -> ParsedFeed:
-    return ParsedFeed(
-        format=None, reason=reason, detail=f"{_DETAILS[reason]} (document of {size} bytes)"
-    )
+def _refused(failure: _Failure) -> ParsedFeed:
+    return ParsedFeed(format=None, reason=failure.reason, detail=failure.detail)

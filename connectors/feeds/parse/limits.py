@@ -9,6 +9,9 @@ MIB: Final = 1024 * 1024
 MAX_DOCUMENT_BYTES: Final = 16 * MIB
 """The largest real feed in the corpora is below 1 MiB; a tree of 16 MiB fits a worker."""
 
+MAX_PAGE_BYTES: Final = 4 * MIB
+"""Of an article's page, for its full text: real ones have some hundred kilobytes."""
+
 MAX_ENTRIES: Final = 2_000
 """Above every real feed (a news sitemap may have 1,000); the contract asks for 500 or more."""
 

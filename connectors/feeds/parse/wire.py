@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from datetime import datetime
+from enum import IntEnum
 from typing import Any, Final
 
 from connectors.feeds.parse.model import (
@@ -23,10 +24,20 @@ from connectors.feeds.parse.model import (
 
 REQUEST: Final = struct.Struct("!II")
 """Length of the header (JSON), length of the document; then both."""
-ANSWER: Final = struct.Struct("!BI")
-"""Whether the worker takes another document, length of the answer; then the answer (`dump`)."""
+ANSWER: Final = struct.Struct("!BBI")
+"""Whether the worker takes another document, `Outcome`, length of the body; then the body."""
 READY: Final = b"\x01"
 """A worker's first word."""
+
+
+class Outcome(IntEnum):
+    """How a document ended in a worker that lived."""
+
+    DONE = 0
+    """The body is the answer."""
+    NO_MEMORY = 1
+    FAILED = 2
+    """The body is the name of the error's class."""
 
 
 def dump(feed: ParsedFeed) -> bytes:

@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     bench.command("pipeline")(pipeline)
     bench.command("pipeline-state")(pipeline_state)
     register_service(bench)
+    bench.command("detect")(detect)
     app.add_typer(bench, name="bench")
 
 
@@ -179,3 +180,33 @@ def pipeline_state(
                 f"day {row['day']}: {row['articles']:,} articles;  repeats {row['repeats']:,} B,"
                 f"  stories {row['stories']:,} B,  spikes {row['spikes']:,} B"
             )
+
+
+def detect(
+    series: Annotated[int, typer.Option(min=1, help="Series in the stream.")] = 60,
+    days: Annotated[float, typer.Option(min=1, help="Days of the stream.")] = 7,
+    per_hour: Annotated[float, typer.Option(min=0, help="Stories an hour in a series.")] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
+) -> None:
+    """What the detector costs: a series in a bucket, a story, a topic; time and state.
+
+    Example: straitwatch bench detect --days 56
+    """
+    from deploy.bench.detect import as_records, measure_streams, measure_topic
+
+    streams, topic = measure_streams(series, days, per_hour), measure_topic(days, per_hour)
+    if as_json:
+        for record in as_records(streams, topic):
+            typer.echo(json.dumps(record))
+        return
+    typer.echo(
+        f"{streams.series} series, {streams.days:g} days, {streams.stories:,} stories: "
+        f"{streams.seconds:.1f} s\n"
+        f"  {streams.us_per_series_bucket:.1f} µs a series and bucket, "
+        f"{streams.us_per_story:.0f} µs a story, {streams.bytes_per_series:,} bytes a series\n"
+        f"  10,000 such series on one core: {streams.real_time_factor:g} times real time\n"
+        f"one topic with texts, {topic.stories:,} stories:\n"
+        f"  {topic.us_per_story:.0f} µs a story with its tick, {topic.us_per_quiet_tick:.0f} µs a "
+        f"quiet tick\n"
+        f"  state {topic.state_bytes:,} bytes, written in {topic.dumps_ms:.1f} ms"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,7 +16,11 @@ Listener = Callable[[Event], None]
 
 def json_lines(event: Event) -> None:
     """A line a change of state, on stdout."""
-    print(json.dumps(event, ensure_ascii=False), flush=True)  # noqa: T201 - the command's output
+    try:
+        print(json.dumps(event, ensure_ascii=False), flush=True)  # noqa: T201 - the output
+    except BrokenPipeError:
+        # Whoever read us went away (`| head`); the service goes on.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 _WORDS: Final[dict[str, str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -71,8 +72,10 @@ class Register:
 
     def _write(self) -> None:
         new = self._file.with_suffix(".new")
-        new.write_text(json.dumps([asdict(entry) for entry in self._entries.values()]))
-        new.replace(self._file)
+        # On a full disk the leash must do alone; the service goes on.
+        with contextlib.suppress(OSError):
+            new.write_text(json.dumps([asdict(entry) for entry in self._entries.values()]))
+            new.replace(self._file)
 
     def _read(self) -> list[Started]:
         try:

@@ -101,6 +101,8 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
         keepers = {name: asyncio.create_task(self._keep(s)) for name, s in self._states.items()}
+        for keeper in keepers.values():
+            keeper.add_done_callback(self._kept)
         announce = asyncio.create_task(self._announce(on_ready))
         await self._stopping.wait()
         announce.cancel()
@@ -117,6 +119,11 @@ class Supervisor:
     def stop(self) -> None:
         """Let `run` stop everything and return."""
         self._stopping.set()
+
+    def _kept(self, keeper: asyncio.Task[None]) -> None:
+        """A keeper that fails leaves its part alone: better no service than half of one."""
+        if not keeper.cancelled() and (error := keeper.exception()) is not None:
+            self._give_up(Fault(f"the supervisor failed: {type(error).__name__}: {error}"))
 
     async def _announce(self, on_ready: Callable[[], Awaitable[None]]) -> None:
         for state in self._states.values():

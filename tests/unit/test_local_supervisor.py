@@ -169,3 +169,31 @@ def test_a_line_longer_than_any_buffer_does_not_stop_a_part(tmp_path: Path) -> N
         await _said(tmp_path / "feeds.log", "after\n")
 
     stage.run(play)
+
+
+def test_a_program_that_is_not_there_ends_the_service_with_its_name(tmp_path: Path) -> None:
+    stage = _Stage(tmp_path, Part("kafka", ("/no/such/java",), os.environ, _never))
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("stopping")
+
+    with pytest.raises(Fault, match=r"kafka ended with exit code 1: /no/such/java: No such file"):
+        stage.run(play)
+
+
+def test_a_supervisor_that_fails_stops_everything_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = _Stage(tmp_path, _part("kafka", SLEEPS))
+
+    def broken(part: str, pid: int) -> None:
+        raise OSError("no more of it")
+
+    monkeypatch.setattr(stage.register, "note", broken)
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("stopping")
+
+    with pytest.raises(Fault, match="the supervisor failed: OSError: no more of it"):
+        stage.run(play)
+    assert stage.supervisor.pids["kafka"] is None

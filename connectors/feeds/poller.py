@@ -14,9 +14,11 @@ import logging
 import random
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
+
+import sqlalchemy as sa
 
 from connectors.feeds import health, schedule
 from connectors.feeds.accept import Accepted, accept
@@ -28,6 +30,7 @@ from connectors.feeds.journal import Batcher, Journal
 from connectors.feeds.lanes import Lanes
 from connectors.feeds.moves import moved
 from connectors.feeds.parse.model import ParsedFeed
+from connectors.feeds.parse_workers import WorkerStartError
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.records import Effect, FeedRow, FinishedPoll, Outgoing, Seen
 from connectors.feeds.state.store import (
@@ -47,6 +50,10 @@ BUCKET_SECONDS: Final = 300
 _TICK: Final = 0.25  # seconds between two looks at who is due
 _KEEP_SEEN: Final = 60 * 86_400.0
 """Seconds after which an entry that left its feed is forgotten: as long as Kafka keeps articles."""
+
+
+_DATABASE_PAUSE: Final = 2.0  # seconds
+_LATER: Final = 60.0  # seconds until a feed is asked again whose poll we broke ourselves
 
 
 class Parser(Protocol):
@@ -141,14 +148,18 @@ class Poller:
         try:
             while not stop.is_set():
                 now = self._now()
-                if now >= beat_at:
-                    beat_at = now + LEASE_SECONDS / 4
-                    if taken := await self._in_database(self._beat, now):
-                        self._recoveries.append(asyncio.create_task(self._journal.recover(taken)))
-                if now >= prune_at:
-                    prune_at = now + 86_400
-                    await self._in_database(self._store.prune, now - _KEEP_SEEN)
-                await self._start_due(now)
+                try:
+                    if now >= beat_at:
+                        beat_at = now + LEASE_SECONDS / 4
+                        await self._stay(now)
+                    if now >= prune_at:
+                        prune_at = now + 86_400
+                        await self._in_database(self._store.prune, now - _KEEP_SEEN)
+                    await self._start_due(now)
+                except sa.exc.OperationalError as e:
+                    # A full disk, a database that is away: nobody is asked until it is back.
+                    _LOG.warning("the state cannot be used: %s; waiting", e.orig)
+                    await self._clock.asleep(_DATABASE_PAUSE)
                 await self._pause(stop)
         finally:
             tasks: list[asyncio.Task[Any]] = [*self._active.values(), *self._recoveries]
@@ -209,6 +220,11 @@ class Poller:
         await self._journal.commit(finished)
         self._observer.polled(feed, result, accepted)
 
+    async def _stay(self, now: float) -> None:
+        """Keep our leases, and complete what dead connectors left."""
+        if taken := await self._in_database(self._beat, now):
+            self._recoveries.append(asyncio.create_task(self._journal.recover(taken)))
+
     def nudge(self, feed_id: str) -> None:
         """Ask this feed as soon as its host allows: something says that it has news (WebSub)."""
         self._nudged.add(feed_id)
@@ -256,12 +272,20 @@ class Poller:
             await self.poll(row, feed)
         except LeaseLostError:
             _LOG.info("%s is polled by another connector now", row.feed_id)
-        except asyncio.CancelledError:
-            raise
+        except sa.exc.OperationalError as e:
+            # The lease runs out by itself; `run` waits for the database.
+            _LOG.warning("a poll of %s was given up: %s", row.feed_id, e.orig)
+        except WorkerStartError as e:
+            _LOG.error("%s waits: %s", row.feed_id, e)
+            await self._later(row)
         except Exception:  # noqa: BLE001
             # The boundary of one feed: a fault of ours met there must not stop the others.
             _LOG.exception("a poll of %s broke our own code; it is tried again", row.feed_id)
-            later = self._now() + max(60.0, self._settings.pace.shortest)
+            await self._later(row)
+
+    async def _later(self, row: FeedRow) -> None:
+        later = self._now() + max(_LATER, self._settings.pace.shortest)
+        with suppress(sa.exc.OperationalError):
             await self._in_database(self._store.defer, {row.feed_id: later})
 
     async def _pause(self, stop: asyncio.Event) -> None:

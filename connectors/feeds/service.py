@@ -10,11 +10,12 @@ import signal
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, start_http_server
 
 from connectors.bus.base import Publisher
@@ -217,8 +218,9 @@ class _Parts:
 
     async def _gauges(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            self._metrics.set_states(await self._in_database(self._store.states))
-            self._metrics.set_pending(await self._in_database(self._store.pending_articles))
+            with suppress(sa.exc.OperationalError):  # the poller says it, and waits
+                self._metrics.set_states(await self._in_database(self._store.states))
+                self._metrics.set_pending(await self._in_database(self._store.pending_articles))
             await asyncio.sleep(_GAUGES)
 
     async def _in_database(self, work: Callable[..., Any], *arguments: Any) -> Any:

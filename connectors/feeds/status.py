@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
 
+import sqlalchemy as sa
+
 from connectors.bus.base import Outgoing, Publisher, send_all
 from connectors.bus.errors import BusError
 from connectors.feeds.poller import BUCKET_SECONDS
@@ -48,7 +50,10 @@ class StatusReporter:
     async def run(self, stop: asyncio.Event) -> None:
         """Report after each bucket until ``stop``."""
         while not stop.is_set():
-            await self.report()
+            try:
+                await self.report()
+            except sa.exc.OperationalError as e:
+                _LOG.warning("the feed status waits: %s", e.orig)
             now = self._clock.now().timestamp()
             wait = BUCKET_SECONDS - (now - GRACE) % BUCKET_SECONDS
             try:

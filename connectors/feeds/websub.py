@@ -14,9 +14,12 @@ import logging
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+import sqlalchemy as sa
 
 from connectors.feeds.fetch import Fetcher
 from connectors.feeds.state.subscriptions import Subscription, SubscriptionStore
@@ -68,7 +71,8 @@ class WebSub:
     async def run(self, stop: asyncio.Event) -> None:
         """Subscribe and renew until ``stop``."""
         while not stop.is_set():
-            await self.subscribe_due()
+            with suppress(sa.exc.OperationalError):  # the poller says it; next time
+                await self.subscribe_due()
             try:
                 async with asyncio.timeout(_LOOK):
                     await stop.wait()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from connectors.bus.memory import MemoryBus, MemoryPublisher
@@ -334,5 +335,34 @@ def test_every_group_is_told_of_every_five_minutes_also_when_nothing_was_asked(
         # Many polls of one feed in a bucket are one feed asked.
         assert 1 <= sum(s.polled for s in told) <= 2
         assert (told[-1].polled, told[-1].answered, told[-1].articles) == (0, 0, 0)
+
+    asyncio.run(scene())
+
+
+def test_a_full_disk_is_waited_out_and_loses_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        items = tuple((str(n), "Bridge times " * 100) for n in range(200))
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")))
+            async with _running(tmp_path, bus, site, "/rss") as connector:
+                await _until(lambda: connector.store.totals().accepted == 1, "the first article")
+                # A file that may not grow is a disk that is full.
+                pages = [1]
+                sa.event.listen(
+                    connector.store.engine,
+                    "checkout",
+                    lambda c, *_: c.execute(f"PRAGMA max_page_count = {pages[0]}"),
+                )
+                site.put("/rss", rss(*items))
+                await _until(lambda: "cannot be written" in caplog.text, "the disk is missed")
+                assert len(_articles(bus)) == 1
+                pages[0] = 1_000_000
+                await _until(lambda: connector.store.totals().pending == 0, "nothing waits")
+                await _until(lambda: len(_articles(bus)) == 201, "all of it arrives")
+            totals = connector.store.totals()
+            assert totals.fetched == totals.accepted + totals.duplicates + totals.rejected
 
     asyncio.run(scene())

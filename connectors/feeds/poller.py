@@ -20,33 +20,27 @@ from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
-from connectors.feeds import health, schedule
+from connectors.feeds import schedule
 from connectors.feeds.accept import Accepted, accept
+from connectors.feeds.effects import Poll, effect_of
 from connectors.feeds.errors import LeaseLostError
 from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.fetch import Fetcher, FetchResult, Outcome, Validators
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.journal import Batcher, Journal
 from connectors.feeds.lanes import Lanes
-from connectors.feeds.moves import moved
 from connectors.feeds.parse.model import ParsedFeed
 from connectors.feeds.parse_workers import WorkerStartError
 from connectors.feeds.schedule import Pace
-from connectors.feeds.state.records import Effect, FeedRow, FinishedPoll, Outgoing, Seen
+from connectors.feeds.state.records import FeedRow, FinishedPoll, Outgoing, Seen
 from connectors.feeds.state.store import (
-    ACCEPTED,
-    DUPLICATES,
-    FETCHED,
     LEASE_SECONDS,
-    REJECTED,
     FeedStore,
 )
 from pipeline.contracts.clock import Clock, SystemClock
 from pipeline.contracts.codec import encode
 
 _LOG: Final = logging.getLogger(__name__)
-BUCKET_SECONDS: Final = 300
-"""Of a FeedStatus."""
 _TICK: Final = 0.25  # seconds between two looks at who is due
 _KEEP_SEEN: Final = 60 * 86_400.0
 """Seconds after which an entry that left its feed is forgotten: as long as Kafka keeps articles."""
@@ -211,7 +205,13 @@ class Poller:
         result = replace(result, body=b"")
         finished = FinishedPoll(
             f"{self._run}-{next(self._poll_number):010}",
-            self._effect(row, feed, result, parsed, accepted, digest, full),
+            effect_of(
+                Poll(feed, row, result, parsed, accepted, digest, full),
+                self._now(),
+                self._settings.pace,
+                self._hosts.is_own(row.host),
+                self._rng,
+            ),
             tuple(
                 Outgoing(a.article_id.encode("utf-8", "surrogatepass"), encode(a))
                 for a in (accepted.articles if accepted else ())
@@ -296,51 +296,6 @@ class Poller:
         except TimeoutError:
             pass
 
-    # -- what a poll changes ----------------------------------------------------------------------
-
-    def _effect(
-        self,
-        row: FeedRow,
-        feed: Feed,
-        result: FetchResult,
-        parsed: ParsedFeed | None,
-        accepted: Accepted | None,
-        digest: str | None,
-        full: bool,
-    ) -> Effect:
-        now = self._now()
-        after = after_poll(row, result, parsed, accepted, digest, full, now)
-        own = self._hosts.is_own(row.host)
-        pace = self._settings.pace
-        if result.outcome.answered:
-            pause = schedule.interval(after, pace, now, own)
-        else:
-            pause = schedule.back_off(result.outcome, result.status, after.failures, pace, own)
-        pause = max(schedule.with_jitter(pause, self._rng), pace.shortest)
-        if result.retry_after_s is not None:
-            pause = max(pause, float(result.retry_after_s))
-        state, why = health.health(after, now)
-        after = replace(
-            after,
-            interval_s=pause,
-            next_poll_at=now + pause,
-            state=state,
-            state_reason=why,
-            state_since=row.state_since if state == row.state and row.state_since else now,
-        )
-        bucket = int(now // BUCKET_SECONDS) * BUCKET_SECONDS
-        return Effect(
-            feed.feed_id,
-            changed(row, after),
-            accepted.seen if accepted else (),
-            _counts(accepted),
-            bucket,
-            feed.group,
-            polled=int((row.last_polled_at or 0) < bucket),
-            answered=int(result.outcome.answered and (row.last_answer_at or 0) < bucket),
-            articles=accepted.new if accepted else 0,
-        )
-
     # -- inside -----------------------------------------------------------------------------------
 
     def _now(self) -> float:
@@ -356,80 +311,3 @@ class Poller:
 
     async def _in_database(self, work: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
-
-
-def after_poll(
-    row: FeedRow,
-    result: FetchResult,
-    parsed: ParsedFeed | None,
-    accepted: Accepted | None,
-    digest: str | None,
-    full: bool,
-    now: float,
-) -> FeedRow:
-    """The feed's row after a poll; schedule and health are not yet in it."""
-    after = replace(
-        row,
-        first_polled_at=row.first_polled_at if row.first_polled_at is not None else now,
-        last_polled_at=now,
-        outcome=str(result.outcome),
-        status=result.status,
-        reason=result.reason[:300],
-        slow=result.seconds > schedule.SLOW_SECONDS,
-    )
-    if not result.outcome.answered:
-        return replace(after, failures=row.failures + 1, body_digest=digest, moved_to=None)
-    after = replace(after, failures=0, last_answer_at=now, **moved(row, result, now))
-    if full:
-        after = replace(after, last_full_at=now)
-    if result.outcome is Outcome.NOT_MODIFIED:
-        return after
-    after = replace(
-        after,
-        etag=result.validators.etag,
-        last_modified=result.validators.last_modified,
-        body_digest=digest,
-        last_full_at=now,  # a whole answer is as good as one that was asked without validators
-    )
-    if parsed is None or accepted is None:
-        return after
-    hints = [parsed.hints.ttl_seconds, parsed.hints.update_seconds, result.max_age_s]
-    wishes = [h for h in hints if h]
-    new = accepted.new
-    return replace(
-        after,
-        last_entries=len(parsed.entries),
-        hint_s=float(max(wishes)) if wishes else None,
-        gap_s=_gap(row, new, now),
-        last_new_at=now if new else row.last_new_at,
-        articles=row.articles + len(accepted.articles),
-        hub=result.hub or parsed.hints.hub,
-        hub_topic=result.hub_topic or parsed.hints.self_link,
-    )
-
-
-def changed(before: FeedRow, after: FeedRow) -> dict[str, Any]:
-    """Column -> new value, of the columns that differ."""
-    return {
-        name: getattr(after, name)
-        for name in FeedRow.__slots__
-        if getattr(before, name) != getattr(after, name)
-    }
-
-
-def _gap(row: FeedRow, new: int, now: float) -> float | None:
-    # The first document is the feed's past, not its rhythm.
-    since = None if row.last_new_at is None else now - row.last_new_at
-    return schedule.learned_gap(row.gap_s, since, new)
-
-
-def _counts(accepted: Accepted | None) -> tuple[tuple[str, int], ...]:
-    if accepted is None:
-        return ()
-    counts = [
-        (FETCHED, accepted.fetched),
-        (ACCEPTED, len(accepted.articles)),
-        (DUPLICATES, accepted.duplicates),
-    ]
-    counts += [(REJECTED + reason, n) for reason, n in accepted.rejects]
-    return tuple((name, n) for name, n in counts if n)

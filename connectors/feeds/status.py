@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from connectors.bus.base import Outgoing, Publisher, send_all
 from connectors.bus.errors import BusError
-from connectors.feeds.poller import BUCKET_SECONDS
+from connectors.feeds.effects import BUCKET_SECONDS
 from connectors.feeds.state.store import FeedStore
 from pipeline.contracts.clock import Clock, SystemClock
 from pipeline.contracts.codec import encode

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from connectors.bus.memory import MemoryBus, MemoryPublisher
 from connectors.feeds.address import feed_id_of
+from connectors.feeds.effects import BUCKET_SECONDS
 from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.fetch import Fetcher, FetchLimits
 from connectors.feeds.guard import Guard
@@ -24,7 +25,7 @@ from connectors.feeds.journal import Journal
 from connectors.feeds.metrics import FeedMetrics
 from connectors.feeds.parse.document import parse
 from connectors.feeds.parse.model import ParsedFeed
-from connectors.feeds.poller import BUCKET_SECONDS, Poller, PollerSettings
+from connectors.feeds.poller import Poller, PollerSettings
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.records import State
@@ -150,6 +151,9 @@ def test_what_a_feed_serves_arrives_once_and_edits_as_revisions(tmp_path: Path) 
                 site.put("/rss", rss(("1", "Bridge opens late"), ("2", "Lock shut"), ("3", "New")))
                 await _until(lambda: len(_articles(bus)) == 4, "an edit and a new one")
                 await _until(lambda: connector.store.totals().accepted == 4, "the totals")
+                await _until(
+                    lambda: connector.metric("published_total", group="en") == 4, "metrics"
+                )
             totals = connector.store.totals()
             assert totals.fetched == totals.accepted + totals.duplicates + totals.rejected
             assert (totals.accepted, totals.pending) == (4, 0)

@@ -11,6 +11,7 @@ import pytest
 
 from connectors.feeds import http_headers, schedule
 from connectors.feeds.accept import accept
+from connectors.feeds.effects import Poll, after_poll
 from connectors.feeds.feed_list import Feed
 from connectors.feeds.fetch import FetchResult, Outcome
 from connectors.feeds.health import health, say_seconds
@@ -24,7 +25,6 @@ from connectors.feeds.parse.model import (
     RejectedEntry,
     RejectReason,
 )
-from connectors.feeds.poller import after_poll
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.records import FeedRow, Seen, State
 
@@ -178,10 +178,12 @@ def test_lengths_of_time_read_well() -> None:
 
 def test_validators_are_dropped_by_no_failure_and_replaced_by_a_whole_answer() -> None:
     row = replace(ROW, etag='"1"', failures=0)
-    failed = after_poll(row, FetchResult(Outcome.TIMEOUT, ""), None, None, None, False, T)
+    failed = after_poll(
+        Poll(FEED, row, FetchResult(Outcome.TIMEOUT, ""), None, None, None, False), T
+    )
     assert (failed.etag, failed.failures) == ('"1"', 1)
     fresh = FetchResult(Outcome.OK, "", body=b"x")
-    after = after_poll(failed, fresh, None, None, "digest", False, T)
+    after = after_poll(Poll(FEED, failed, fresh, None, None, "digest", False), T)
     assert (after.etag, after.failures, after.body_digest) == (None, 0, "digest")
 
 

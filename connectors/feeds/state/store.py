@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from connectors.feeds.address import parse_address
 from connectors.feeds.feed_list import FeedList
+from connectors.feeds.state.effects import insert_for, write_effects
 from connectors.feeds.state.records import (
     FEED_COLUMNS,
     Effect,
@@ -51,9 +51,7 @@ class FeedStore:
     def __init__(self, engine: sa.Engine, owner: str = "feeds") -> None:
         self._engine = self.engine = engine
         self.owner = owner
-        self._insert: Any = (
-            postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-        )
+        self._insert = insert_for(engine)
 
     # -- the list ---------------------------------------------------------------------------------
 
@@ -300,10 +298,7 @@ class FeedStore:
                 ours.update(c.execute(taken).scalars())
                 c.execute(sa.delete(PENDING).where(PENDING.c.poll_id.in_(ours)))
             effects = [p.effect for p in polls if not p.messages or p.poll_id in ours]
-            self._write_feeds(c, effects)
-            self._write_entries(c, effects)
-            self._add_counts(c, effects)
-            self._add_status(c, effects)
+            write_effects(c, self.owner, effects)
 
     def totals(self) -> FeedTotals:
         """How every entry ended, over all connectors, in one consistent reading."""
@@ -385,97 +380,6 @@ class FeedStore:
         )
         with self._writing() as c:
             c.execute(statement, changes)
-
-    def _write_feeds(self, c: sa.Connection, effects: Sequence[Effect]) -> None:
-        # Statements are compiled once for each set of columns: polls of one kind share theirs.
-        by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-        for effect in effects:
-            if effect.changes:
-                columns = tuple(sorted(effect.changes))
-                by_columns.setdefault(columns, []).append(
-                    {"id_": effect.feed_id, **{f"v_{k}": v for k, v in effect.changes.items()}}
-                )
-        for columns, rows in by_columns.items():
-            statement = (
-                sa.update(FEEDS)
-                .where(FEEDS.c.feed_id == sa.bindparam("id_"))
-                .values(
-                    {name: sa.bindparam(f"v_{name}") for name in columns}
-                    | {"lease_until": 0.0, "lease_owner": None}
-                )
-            )
-            c.execute(statement, rows)
-
-    def _write_entries(self, c: sa.Connection, effects: Sequence[Effect]) -> None:
-        rows = [
-            {
-                "feed_id": e.feed_id,
-                "article_id": s.article_id,
-                "digest": s.digest,
-                "revision": s.revision,
-                "last_seen_at": s.last_seen_at,
-            }
-            for e in effects
-            for s in e.seen
-        ]
-        if rows:
-            insert = self._insert(ENTRIES)
-            c.execute(
-                insert.on_conflict_do_update(
-                    index_elements=[ENTRIES.c.feed_id, ENTRIES.c.article_id],
-                    set_={
-                        name: insert.excluded[name]
-                        for name in ("digest", "revision", "last_seen_at")
-                    },
-                ),
-                rows,
-            )
-
-    def _add_counts(self, c: sa.Connection, effects: Sequence[Effect]) -> None:
-        sums: dict[str, int] = {}
-        for effect in effects:
-            for name, n in effect.counts:
-                if n:
-                    sums[name] = sums.get(name, 0) + n
-        if sums:
-            insert = self._insert(TOTALS)
-            c.execute(
-                insert.on_conflict_do_update(
-                    index_elements=[TOTALS.c.name, TOTALS.c.owner],
-                    set_={"count": TOTALS.c.count + insert.excluded["count"]},
-                ),
-                [{"name": k, "owner": self.owner, "count": n} for k, n in sorted(sums.items())],
-            )
-
-    def _add_status(self, c: sa.Connection, effects: Sequence[Effect]) -> None:
-        sums: dict[tuple[int, str], list[int]] = {}
-        for e in effects:
-            if e.polled or e.answered or e.articles:
-                total = sums.setdefault((e.bucket, e.group), [0, 0, 0])
-                for n, add in enumerate((e.polled, e.answered, e.articles)):
-                    total[n] += add
-        if sums:
-            insert = self._insert(STATUS)
-            c.execute(
-                insert.on_conflict_do_update(
-                    index_elements=[STATUS.c.bucket, STATUS.c.group_name, STATUS.c.owner],
-                    set_={
-                        name: STATUS.c[name] + insert.excluded[name]
-                        for name in ("polled", "answered", "articles")
-                    },
-                ),
-                [
-                    {
-                        "bucket": bucket,
-                        "group_name": group,
-                        "owner": self.owner,
-                        "polled": total[0],
-                        "answered": total[1],
-                        "articles": total[2],
-                    }
-                    for (bucket, group), total in sorted(sums.items())
-                ],
-            )
 
 
 def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

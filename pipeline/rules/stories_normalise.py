@@ -21,6 +21,9 @@ from pipeline.rules.text import simplified
 LEAD_CHARS: Final = 200
 """As much of a summary as is compared: about the first sentence, which agencies' clients keep."""
 
+_LEAST_LEAD: Final = {2: 14, 3: 30}
+"""Letters of a lead that is compared, by width of gram."""
+
 _MAX_TITLE: Final = 400
 """Characters of a title that are compared: feeds that put a whole text there cost no more."""
 
@@ -209,8 +212,9 @@ def _lead(summary: str, width: int) -> frozenset[str]:
     if not summary:
         return frozenset()
     head = unicodedata.normalize("NFKC", summary[: 2 * LEAD_CHARS]).replace("’", "'")
-    head = _DATELINE.sub("", head)
-    return _grams(_letters(_fold(head[:LEAD_CHARS])), width)
+    head = _letters(_fold(_DATELINE.sub("", head)[:LEAD_CHARS]))
+    # "Continue reading": a lead that says nothing is none.
+    return _grams(head, width) if len(head) >= _LEAST_LEAD[width] else frozenset()
 
 
 def _numbers(text: str) -> frozenset[str]:

@@ -85,10 +85,12 @@ class Limits:
     own_title_latin: float = 0.7
     own_contained: float = 0.6
     """Containment, within one owner; both must hold."""
-    own_lead: float = 0.6
+    own_lead: float = 0.75
     """Jaccard of the leads, within one owner, where there are leads."""
     own_lead_title: float = 0.3
-    """Jaccard of the titles that is enough within one owner when the leads are as good as equal."""
+    """Jaccard of the titles, beside it."""
+    own_lead_title_later: float = 0.6
+    """The same after half a day: columns return under the same lead."""
     event_title: float = 0.3
     event_contained: float = 0.5
     event_lead: float = 0.3
@@ -98,7 +100,6 @@ class Limits:
 
 LIMITS: Final = Limits()
 
-_EQUAL_LEAD: Final = 0.8
 _CLAUSE_CHARS: Final = 7
 """A clause shorter than this is a name or a rubric, which independent reports share."""
 _FIRST_CLAUSE_CHARS: Final = 10
@@ -151,20 +152,18 @@ def is_apart(shared: Overlap, limits: Limits = LIMITS) -> bool:
 def _edited(a: Text, b: Text, relation: Relation, shared: Overlap, limits: Limits) -> bool:
     """Whether one outlet told one text twice: with another headline, or at another address."""
     lead = shared.lead
-    if lead is not None and lead >= _EQUAL_LEAD:
-        return shared.jaccard >= limits.own_lead_title or a.title == b.title
+    if lead is not None:
+        later = relation.hours > _RUBRIC_HOURS
+        least = limits.own_lead_title_later if later else limits.own_lead_title
+        return lead >= limits.own_lead and shared.jaccard >= least
     if min(len(a.title), len(b.title)) < _EQUAL_CHARS[a.script]:
         return False
     if a.title == b.title:
         return relation.hours <= _RUBRIC_HOURS
-    if lead is not None and lead < limits.own_lead:
-        return False
-    if lead is None and (relation.hours > _CLAUSE_HOURS or _same_rubric(a, b)):
+    if relation.hours > _CLAUSE_HOURS or _same_rubric(a, b) or is_form(a, b):
         return False
     least = limits.own_title_latin if a.script is Script.OTHER else limits.own_title
-    return (
-        shared.jaccard >= least and shared.contained >= limits.own_contained and not is_form(a, b)
-    )
+    return shared.jaccard >= least and shared.contained >= limits.own_contained
 
 
 def _copied(a: Text, b: Text, relation: Relation, shared: Overlap, limits: Limits) -> bool:
@@ -180,10 +179,14 @@ def _copied(a: Text, b: Text, relation: Relation, shared: Overlap, limits: Limit
         return True
     if relation.hours > _CLAUSE_HOURS:
         return False
-    if _shortened(a, b) or (jaccard >= limits.moved_title and _reordered(a, b)):
+    short = _shortened(a, b)
+    if (short and a.script is not Script.OTHER) or (
+        jaccard >= limits.moved_title and _reordered(a, b)
+    ):
         return True
     return relation.wire >= limits.wire and (
-        jaccard >= limits.wire_title
+        short
+        or jaccard >= limits.wire_title
         or shared.contained >= limits.wire_contained
         or _same_opening(a, b)
     )

@@ -182,6 +182,7 @@ def test_after_kill_9_of_the_watcher_it_finds_the_job_and_starts_no_other(servic
     assert (running["how"], running["job"]) == ("attached", job)
 
 
+@pytest.mark.slow
 def test_a_broken_checkpoint_is_passed_over_and_a_replay_says_why(service: _Up) -> None:
     _checkpointed(service)
     mark = len(service.events)
@@ -196,6 +197,7 @@ def test_a_broken_checkpoint_is_passed_over_and_a_replay_says_why(service: _Up) 
     assert "no checkpoint can be restored" in running["reason"]
 
 
+@pytest.mark.slow
 def test_after_kill_9_of_the_supervisor_nothing_is_left_and_the_next_goes_on(service: _Up) -> None:
     _checkpointed(service)
     before = service.pids

@@ -283,6 +283,24 @@ def test_a_job_that_is_restored_goes_on_where_it_was(bench: Bench) -> None:
     bench.wait_for_tagged()
 
 
+def test_a_replay_says_the_same_as_the_live_run(bench: Bench) -> None:
+    live = bench.submit("live")
+    vertices = bench.rest.job(live).vertices.keys()
+    for part in range(1, 4):
+        bench.send(200)
+        bench.wait_for(part * 200, "live")
+    said = sorted(map(encode, bench.wait_for_tagged()))
+    bench.cancel(live)
+
+    again = bench.submit("replay")
+    assert totals(bench.wait_for(600, "replay")) == (120, 480, 0, 0, 0)
+    _wait(lambda: len(bench.read(topics.TAGGED, TaggedArticle)) >= 240, "all tagged twice", 60)
+
+    assert bench.rest.job(again).vertices.keys() == vertices
+    both = bench.read(topics.TAGGED, TaggedArticle)
+    assert sorted(map(encode, both)) == sorted(said + said)
+
+
 def _wait(condition: Any, what: str, seconds: float = 120) -> None:
     import time
 

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, Final
 
 from pipeline.rules.expected import (
@@ -383,32 +384,40 @@ class SeriesCore:
         return best
 
     def _scan(self, fresh: list[int], expected: list[float]) -> Spike | None:
-        hour_count, hour_mean = sum(fresh[-12:]), sum(expected[-12:])
+        # Sums over the newest 1, 2, 3 … buckets.
+        counts = list(accumulate(reversed(fresh)))
+        means = list(accumulate(reversed(expected)))
+        last = len(counts) - 1
+        rising = counts[min(11, last)] > means[min(11, last)]
         far = self.bucket - self.last_spike
+        spread = self.spread()
         best: Spike | None = None
         for window in WINDOWS:
             # After a spike, do not look back into it.
             width = min(window, far - 1) if far > 24 else window
-            if width > 12 and hour_count <= hour_mean:
+            if width > 12 and not rising:
                 break
-            mean = max(sum(expected[-width:]), 0.02)
-            for found in self._looks(width, sum(fresh[-width:]), mean):
+            newest = min(width - 1, last)
+            for found in self._looks(width, counts[newest], max(means[newest], 0.02), spread):
                 if best is None or found.score > best.score:
                     best = found
         return best
 
-    def _looks(self, width: int, count: int, mean: float) -> Iterator[Spike]:
+    def _looks(
+        self, width: int, count: int, mean: float, spread: tuple[float, float]
+    ) -> Iterator[Spike]:
         """The window with all its stories, and with those of each higher level alone.
 
         The expected count of a level is its share of the stories so far; looking again costs.
         """
         s = self._settings
-        phi, kappa = self.spread()
-        if count < min(s.minimum, s.strong_minimum):
+        phi, kappa = spread
+        if count >= s.minimum and count >= s.ratio * mean:
+            found = self._judge(self._stories_in(width), mean, phi, kappa, width, s.minimum)
+            if found is not None:
+                yield found
+        if count < s.strong_minimum:
             return
-        found = self._judge(self._stories_in(width), mean, phi, kappa, width, s.minimum)
-        if found is not None:
-            yield found
         for tier, strong in self._tiers.items():
             stories = self._stories_in(width, tier)
             share = (strong + 1) / (self._weight + 2)

@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     """An address or URL that feed owners can complain to; goes into the user agent."""
     websub_url: str | None = None
     """Address under which WebSub hubs reach ``port_websub`` from outside; None: polling only."""
-    port_websub: Port = 19104
+    port_websub: Port = 19107
     port_kafka: Port = 19092
     port_console: Port = 19080
     port_feeds_metrics: Port = 19101

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 import ahocorasick_rs
 
 from pipeline.contracts.records import Lang
-from pipeline.rules.text import Text, fold, is_katakana, is_latin
+from pipeline.rules.text import Text, fold_term, is_katakana, is_latin
 from pipeline.rules.topic_model import Term
 
 _LANGUAGES: Final[dict[str, frozenset[Lang]]] = {
@@ -181,7 +181,7 @@ def _pattern(term: Term) -> str:
     spaced = term.language == "en"
     return (
         (" " if spaced and left is _Edge.LATIN else "")
-        + fold(bare)
+        + fold_term(bare)
         + (" " if spaced and right is _Edge.LATIN else "")
     )
 
@@ -206,7 +206,7 @@ def _entry(term: Term, sets: int, masks: bool) -> _Entry:
 
 def _parts(term: Term) -> tuple[_Edge, str, _Edge]:
     bare = term.text.strip("*")
-    folded = fold(bare)
+    folded = fold_term(bare)
     left = _Edge.FREE if term.text.startswith("*") else _edge(folded[0])
     right = _Edge.FREE if term.text.endswith("*") else _edge(folded[-1])
     return left, bare, right

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,7 @@ MAX_SUMMARY: Final = 20_000
 
 _BMP: Final = 0x10000
 _HAN: Final = range(0x3400, 0xA000)
+_FOLDED: Final = ((0, 0x3400), (0xA000, 0xAC00), (0xD7A4, 0xD800), (0xF900, _BMP))
 # Half-width katakana carry their voicing as a character of its own; so does decomposed text.
 _COMPOSE: Final = re.compile("[ｦ-ﾟ\u0300-\u036f\u3099\u309a]")
 _STOP: Final = re.compile("[.!?。！？\n]+[\"'”’)\\]」』]*")
@@ -56,6 +57,12 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.encode("ascii").translate(_ascii_table()).decode("ascii")
     return _map(text, _fold_table())
+
+
+@lru_cache(maxsize=1 << 16)
+def fold_term(term: str) -> str:
+    """The folded form of a term: remembered, since reading a topic file asks for it many times."""
+    return fold(term)
 
 
 def sentences(text: Text) -> tuple[tuple[int, int], ...]:
@@ -106,7 +113,11 @@ def _ascii_table() -> bytes:
 
 @cache
 def _fold_table() -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
-    table = np.fromiter((ord(_fold_char(chr(code))) for code in range(_BMP)), np.uint32, _BMP)
+    # Han, Hangul and private characters have nothing to fold, and are most of the plane.
+    table = np.arange(_BMP, dtype=np.uint32)
+    for first, last in _FOLDED:
+        table[first:last] = [ord(_fold_char(chr(code))) for code in range(first, last)]
+    table[0xD800:0xF900] = ord(" ")
     for traditional, simple in simplified().items():
         table[ord(traditional)] = ord(simple)
     # Everything above the basic plane is clipped to the last entry.
@@ -125,8 +136,6 @@ def simplified() -> dict[str, str]:
 
 
 def _fold_char(char: str) -> str:
-    if "\ud800" <= char <= "\udfff":
-        return " "
     wide = unicodedata.normalize("NFKC", char)
     folded = (wide if len(wide) == 1 and ord(wide) < _BMP else char).lower()
     if len(folded) != 1:

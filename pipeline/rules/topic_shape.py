@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from pipeline.rules.text import fold, is_latin
+from pipeline.rules.text import fold_term, is_latin
 from pipeline.rules.topic_model import LANGUAGES
 
 _CONDITION: Final[dict[str, type | tuple[type, ...]]] = {
@@ -64,7 +64,7 @@ def kind_name(kind: type | tuple[type, ...]) -> str:
 def sameness(term: str) -> str:
     """What makes two terms the same: the folded text, the open ends, only capitals or not."""
     bare = term.strip("*")
-    return f"{term.startswith('*')}{fold(bare)}{term.endswith('*')}{bare.isupper()}"
+    return f"{term.startswith('*')}{fold_term(bare)}{term.endswith('*')}{bare.isupper()}"
 
 
 def term_fault(value: Any) -> str | None:
@@ -72,7 +72,7 @@ def term_fault(value: Any) -> str | None:
     if not isinstance(value, str):
         return f"term {value!r} must be text in quotes"
     bare = value.strip("*")
-    folded = fold(bare).strip()
+    folded = fold_term(bare).strip()
     if not folded:
         return f"term '{value}' has no letter or digit; write a word"
     if "*" in bare:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from connectors.feeds.feed_list import Feed, registrable_domain
@@ -16,6 +16,10 @@ from pipeline.contracts.records import Article
 
 REFRESH_SEEN: Final = 86_400.0
 """Seconds: how old the note that an entry is still in its feed may grow. Bounds the writing."""
+NEWS_AGE: Final = timedelta(minutes=30)
+"""What a feed that we meet anew published within this time counts as news; the rest is its past."""
+AWAY: Final = 6 * 3600.0
+"""Seconds without an answer after which we meet a feed anew: as long as an article is fresh."""
 OVER_LIMIT: Final = "over_limit"
 """The reason of entries beyond the most that are read from one document."""
 
@@ -38,6 +42,11 @@ class Accepted:
         return sum(a.revision == 0 for a in self.articles)
 
     @property
+    def live(self) -> int:
+        """New articles that count as news: without the past of a feed that we met anew."""
+        return sum(a.revision == 0 and not a.backfill for a in self.articles)
+
+    @property
     def updated(self) -> int:
         """Edits."""
         return len(self.articles) - self.new
@@ -53,7 +62,13 @@ class Accepted:
         return len(self.articles) + self.duplicates + self.rejected
 
 
-def accept(feed: Feed, parsed: ParsedFeed, known: Mapping[str, Seen], now: datetime) -> Accepted:
+def accept(
+    feed: Feed,
+    parsed: ParsedFeed,
+    known: Mapping[str, Seen],
+    now: datetime,
+    anew: bool = False,
+) -> Accepted:
     """Sort the entries of ``parsed`` into new, edited, known and rejected.
 
     Args:
@@ -61,6 +76,8 @@ def accept(feed: Feed, parsed: ParsedFeed, known: Mapping[str, Seen], now: datet
         parsed: the document; `ParsedFeed.ok`.
         known: article id -> what was seen of this feed before.
         now: becomes ``seen_at``.
+        anew: we meet the feed for the first time, or after long: what it published more than
+            `NEWS_AGE` ago, or without a date, is back-fill. A new feed is not a crisis.
     """
     articles: list[Article] = []
     seen: list[Seen] = []
@@ -83,7 +100,8 @@ def accept(feed: Feed, parsed: ParsedFeed, known: Mapping[str, Seen], now: datet
                 seen.append(Seen(entry.id, before.digest, before.revision, stamp))
             continue
         revision = 0 if before is None else before.revision + 1
-        articles.append(_article(feed, parsed, entry, revision, now))
+        past = anew and not _is_news(entry, now)
+        articles.append(replace(_article(feed, parsed, entry, revision, now), backfill=past))
         seen.append(Seen(entry.id, digest, revision, stamp))
     return Accepted(tuple(articles), tuple(seen), duplicates, tuple(sorted(rejects.items())))
 
@@ -110,6 +128,15 @@ def _article(
         lang_hint=feed.language or parsed.hints.language,
         weight=feed.weight,
     )
+
+
+def is_met_anew(last_answer_at: float | None, now: float) -> bool:
+    """Whether a feed that last answered then is one that we do not know, or no longer."""
+    return last_answer_at is None or now - last_answer_at > AWAY
+
+
+def _is_news(entry: ParsedEntry, now: datetime) -> bool:
+    return entry.published_at is not None and now - entry.published_at <= NEWS_AGE
 
 
 _TEXT_DIGITS: Final = 24

@@ -75,7 +75,7 @@ def effect_of(poll: Poll, now: float, pace: Pace, own: bool, rng: random.Random)
         # Many polls of one feed in a bucket are one feed asked.
         polled=int((row.last_polled_at or 0) < bucket),
         answered=int(result.outcome.answered and (row.last_answer_at or 0) < bucket),
-        articles=accepted.new if accepted else 0,
+        articles=accepted.live if accepted else 0,
     )
 
 

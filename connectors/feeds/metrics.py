@@ -46,7 +46,8 @@ class FeedMetrics:
             self._of("rejects").labels(reason).inc(n)
         self._of("published").labels(feed.group).inc(len(accepted.articles))
         for article in accepted.articles:
-            if article.revision == 0 and article.published_at is not None:
+            is_live = article.revision == 0 and not article.backfill
+            if is_live and article.published_at is not None:
                 age = (article.seen_at - article.published_at).total_seconds()
                 self._of("first_sight_seconds").observe(max(age, 0.0))
 

@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 import sqlalchemy as sa
 
 from connectors.feeds import schedule
-from connectors.feeds.accept import Accepted, accept
+from connectors.feeds.accept import Accepted, accept, is_met_anew
 from connectors.feeds.effects import Poll, effect_of
 from connectors.feeds.errors import LeaseLostError
 from connectors.feeds.feed_list import Feed, FeedList
@@ -201,7 +201,8 @@ class Poller:
                     digest = None
         if parsed is not None and parsed.ok:
             known = await self._seen(feed.feed_id)
-            accepted = accept(feed, parsed, known, self._clock.now())
+            anew = is_met_anew(row.last_answer_at, now)
+            accepted = accept(feed, parsed, known, self._clock.now(), anew)
         result = replace(result, body=b"")
         finished = FinishedPoll(
             f"{self._run}-{next(self._poll_number):010}",

@@ -7,7 +7,14 @@ from typing import Final
 
 import typer
 
-_MODULES: Final = ("feeds_parse", "feeds_fetch", "feeds_run", "feeds_archive", "feeds_list", "feeds_add")
+_MODULES: Final = (
+    "feeds_parse",
+    "feeds_fetch",
+    "feeds_run",
+    "feeds_archive",
+    "feeds_list",
+    "feeds_add",
+)
 """Modules of `deploy.cli` whose ``register(group)`` adds subcommands; light to import, all of
 them."""
 

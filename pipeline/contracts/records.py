@@ -115,7 +115,7 @@ class FeedStatus:
     answered: int
     """Feeds that gave a usable answer (200 or 304) in the bucket."""
     articles: int
-    """New articles in the bucket, on any topic."""
+    """New articles in the bucket, on any topic; without back-fill and the past of a new feed."""
     feeds: int = 0
     """Feeds of the group that are switched on."""
     connector: str = "feeds"

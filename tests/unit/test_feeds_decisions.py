@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.feeds import http_headers, schedule
-from connectors.feeds.accept import accept
+from connectors.feeds.accept import accept, is_met_anew
 from connectors.feeds.effects import Poll, after_poll
 from connectors.feeds.feed_list import Feed
 from connectors.feeds.fetch import FetchResult, Outcome
@@ -91,6 +91,25 @@ def test_an_entry_that_stays_is_noted_once_a_day_and_no_more() -> None:
     assert accept(FEED, _document(entry), _known(entry, at=T - 100), NOW).seen == ()
     (seen,) = accept(FEED, _document(entry), _known(entry, at=T - 2 * DAY), NOW).seen
     assert (seen.last_seen_at, seen.revision) == (T, 0)
+
+
+def test_the_past_of_a_feed_that_is_met_anew_is_back_fill_and_its_news_is_not() -> None:
+    document = _document(
+        _entry("old", published=NOW - timedelta(minutes=31)),
+        _entry("undated", published=None),
+        _entry("news", published=NOW - timedelta(minutes=29)),
+    )
+    met = accept(FEED, document, {}, NOW, anew=True)
+    assert [a.backfill for a in met.articles] == [True, True, False]
+    assert (met.new, met.live) == (3, 1)
+    known = accept(FEED, document, {}, NOW)
+    assert (known.live, any(a.backfill for a in known.articles)) == (3, False)
+
+
+def test_a_feed_is_met_anew_at_first_and_after_long() -> None:
+    assert is_met_anew(None, T)
+    assert is_met_anew(T - 7 * 3600, T)
+    assert not is_met_anew(T - 5 * 3600, T)
 
 
 def test_without_a_publisher_in_the_list_the_links_domain_stands_in() -> None:

@@ -123,8 +123,9 @@ class _GroupStories(beam.DoFn):
             # timer's time, for the engine may fire a later timer first.
             out = _second_after(placed.time_ms) - 1
             tagged = decode(TaggedArticle, placed.value[1:])
-            assignment, entry = shelf.value.index.assign(story_item(tagged))
-            shelf.append(stories, entry)
+            assignment, entry = shelf.value.index.assign(story_item(tagged, placed.time_ms))
+            if entry:
+                shelf.append(stories, entry)
             tagged = replace(
                 tagged,
                 story_id=assignment.story_id,
@@ -168,8 +169,8 @@ def _second_after(time_ms: int) -> int:
     return time_ms // _GRID_MS * _GRID_MS + _GRID_MS
 
 
-def story_item(tagged: TaggedArticle) -> StoryItem:
-    """What the index needs of an article."""
+def story_item(tagged: TaggedArticle, time_ms: int) -> StoryItem:
+    """What the index needs of an article that was appended at ``time_ms``."""
     article = tagged.article
     return StoryItem(
         article_id=article.article_id,
@@ -180,6 +181,7 @@ def story_item(tagged: TaggedArticle) -> StoryItem:
         link=article.link,
         publisher=article.publisher,
         owner=article.owner,
-        seen_at=article.seen_at,
+        # One article from the future would make the index forget all others.
+        seen_at=min(article.seen_at, _EPOCH + timedelta(milliseconds=time_ms)),
         published_at=article.published_at,
     )

@@ -229,7 +229,7 @@ def reference(run: Callable[..., Out], episode: tuple[Log, Log]) -> Out:
 
 @pytest.fixture(scope="session", autouse=True)
 def _short_quiet() -> Iterator[None]:
-    """A topic ticks by itself for eight hours only: the end of a list is the end of all time."""
+    """A topic ticks by itself for sixteen hours only: the end of a list is the end of all time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(detect_spikes, "_QUIET_FOR_MS", 8 * 3_600_000)
+        patch.setattr(detect_spikes, "_QUIET_FOR_MS", 16 * 3_600_000)
         yield

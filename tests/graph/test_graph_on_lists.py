@@ -119,6 +119,22 @@ def test_reprints_of_one_text_share_a_story_in_each_language(
     assert [stories[n][1] for n in "0123"] == [False, True, False, True]
 
 
+def test_an_article_that_claims_to_come_from_the_future_makes_no_story_forgotten(
+    world: Any, run: Callable[..., Any]
+) -> None:
+    log = world.Log("articles")
+    title = "Harbour master of the north pier resigns over broken crane"
+    for number in range(3):
+        at = world.START + timedelta(minutes=number)
+        seen = at + timedelta(days=3650) if number == 1 else at
+        text = "Harbour seal returns to its rock" if number == 1 else title
+        log.append(world.article(number, at, text, seen_at=seen), at)
+
+    stories = {t.article.guid: t.story_id for t in run(log.batches()).tagged}
+
+    assert stories["0"] == stories["2"] != stories["1"]
+
+
 def test_an_episode_is_one_alert_that_closes_when_nothing_more_comes(
     world: Any, reference: Any
 ) -> None:

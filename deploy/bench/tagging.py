@@ -147,26 +147,29 @@ def _rate(
 
 def _search_all(patterns: list[re.Pattern[str]]) -> Callable[[str, str], object]:
     def search(title: str, summary: str) -> object:
-        text = f"{title}\n{summary}"
+        text = f"{title}\n{summary}".lower()
         return [pattern.findall(text) for pattern in patterns]
 
     return search
 
 
 def _patterns(topics: TopicSet) -> list[re.Pattern[str]]:
-    """One alternation a topic, of the terms of its own sets and of the shared ones it names."""
+    """One alternation a topic, of the terms of its own sets and of the shared ones it names.
+
+    For text in lower case, which is faster than to ignore case.
+    """
     out = []
     for topic in topics.topics:
         named = {name for route in topic.routes for name in route.when.all + route.when.any}
         sets = topic.sets + tuple(s for s in topics.shared if s.name in named)
         terms = [term for term_set in sets for term in term_set.terms]
         words = sorted({_expression(term) for term in terms}, key=len, reverse=True)
-        out.append(re.compile("|".join(words), re.IGNORECASE))
+        out.append(re.compile("|".join(words)))
     return out
 
 
 def _expression(term: Term) -> str:
-    bare = re.escape(term.text.strip("*"))
+    bare = re.escape(term.text.strip("*").lower())
     if not term.text.strip("*").isascii():
         return bare
     return rf"\b{bare}" + ("" if term.text.endswith("*") else r"\b")

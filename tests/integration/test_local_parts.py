@@ -13,7 +13,7 @@ import pytest
 
 from deploy.local.processes import Register, Started
 
-DEADLINE = 20
+DEADLINE = 60
 
 
 @pytest.mark.kafka

@@ -78,7 +78,7 @@ def build(
     unique = decoded["main"] | "DropRepeats" >> DropRepeats(generation)
     unique[LEDGER] | "WriteLedger" >> sinks.ledger
 
-    # (language, article on topic)
+    # (shard of languages, article on topic)
     grouped = unique["main"] | "GroupStories" >> GroupStories(rules.stories)
     grouped[TAGGED] | "WriteTagged" >> sinks.tagged
 

@@ -47,7 +47,7 @@ _CHUNK: Final = struct.Struct(">qQ")
 
 @dataclass
 class DropRepeats(beam.PTransform[Any, Any]):
-    """``(partition, batch)`` -> ``(language, article on topic)``, each once; `LEDGER` beside it.
+    """``(partition, batch)`` -> ``(shard, article on topic)``, each once; `LEDGER` beside it.
 
     What comes out is a packed `Placed` with a `TaggedArticle` that knows no story yet. Its time is
     the broker's append time, never before that of the record ahead of it in the log: a broker's
@@ -160,9 +160,9 @@ class _DropRepeats(beam.DoFn):
             if kind == ON_TOPIC:
                 value = next(payload)
                 if outcome == _TAGGED:
-                    lang, article_json = unpack_payload(value)
+                    shard, article_json = unpack_payload(value)
                     placed = Placed(h.time_ms, partition, offset, ARTICLE + article_json)
-                    yield at(h.time_ms, (lang, placed.pack()))
+                    yield at(h.time_ms, (shard, placed.pack()))
         _save(days, h, new)
         h.through_offset = max(h.through_offset, rows[-1][0])
         if h.ledger_due_ms < 0:

@@ -1,4 +1,4 @@
-"""Articles on topic to stories, in the order of the seen clock, one index for each language."""
+"""Articles on topic to stories, in the order of the seen clock, one index for each shard."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _TIME_BYTES: Final = 8
 
 @dataclass
 class GroupStories(beam.PTransform[Any, Any]):
-    """``(language, article on topic)`` -> ``(topic, article)`` for detection; `TAGGED` beside it.
+    """``(shard, article on topic)`` -> ``(topic, article)`` for detection; `TAGGED` beside it.
 
     An article waits for the end of its second on the seen clock; then all of that second go to the
     index in the order of time, partition and offset. So a replay makes the same stories.
@@ -59,7 +59,7 @@ class GroupStories(beam.PTransform[Any, Any]):
 
 
 class _Shelf:
-    """The stories of one language, and the articles that wait."""
+    """The stories of one shard (`stories.shard_of`), and the articles that wait."""
 
     def __init__(self, index: StoryIndex, logged: int) -> None:
         self.index = index
@@ -94,8 +94,8 @@ class _GroupStories(beam.DoFn):
         waiting: Any = beam.DoFn.StateParam(WAITING),
         timer: Any = beam.DoFn.TimerParam(SECOND),
     ) -> None:
-        lang, data = article
-        shelf = self._journal.open(lang, head, stories, waiting)
+        shard, data = article
+        shelf = self._journal.open(shard, head, stories, waiting)
         placed = Placed.unpack(data)
         heappush(shelf.value.waiting, placed)
         shelf.append(waiting, _WAIT + data)
@@ -109,7 +109,7 @@ class _GroupStories(beam.DoFn):
     @on_timer(SECOND)
     def group(
         self,
-        lang: Any = beam.DoFn.KeyParam,
+        shard: Any = beam.DoFn.KeyParam,
         time: Any = beam.DoFn.TimestampParam,
         head: Any = beam.DoFn.StateParam(HEAD),
         stories: Any = beam.DoFn.StateParam(STORIES),
@@ -117,7 +117,7 @@ class _GroupStories(beam.DoFn):
     ) -> Iterator[Any]:
         """Give the articles of the second their stories."""
         end = time.micros // 1000
-        shelf = self._journal.open(lang, head, stories, waiting)
+        shelf = self._journal.open(shard, head, stories, waiting)
         for placed in shelf.value.until(end):
             # Just inside its second, so that a tick at the end of it counts the article; not the
             # timer's time, for the engine may fire a later timer first.

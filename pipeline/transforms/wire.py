@@ -71,15 +71,15 @@ def unpack_batch(data: bytes) -> tuple[list[tuple[int, int, int, bytes, int, int
     return rows, payloads
 
 
-def pack_payload(lang: str, article: bytes) -> bytes:
-    """An article on topic, its language in front so that nobody decodes it to find its way."""
-    return lang.encode("ascii") + b"\0" + article
+def pack_payload(shard: str, article: bytes) -> bytes:
+    """An article on topic, its shard in front so that nobody decodes it to find its way."""
+    return shard.encode("ascii") + b"\0" + article
 
 
 def unpack_payload(data: bytes) -> tuple[str, bytes]:
     """What `pack_payload` packed."""
-    lang, _, article = data.partition(b"\0")
-    return lang.decode("ascii"), article
+    shard, _, article = data.partition(b"\0")
+    return shard.decode("ascii"), article
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -63,9 +63,9 @@ class StateError(ValueError):
 class DetectorSettings:
     """What a topic may set. ``spike`` holds the measured numbers of the decision."""
 
-    sensitivity: float = 3.0
+    sensitivity: float = 4.0
     """False alerts a week that one is willing to see in one topic, as the benchmark's streams would
-    give; real headlines give about a tenth (the detector page has both)."""
+    give; real headlines give less than a tenth (the detector page has both)."""
     spike: SpikeSettings = field(default_factory=SpikeSettings)
 
 

@@ -46,7 +46,7 @@ _DECADE: Final = 1.2
 class SpikeSettings:
     """The numbers of the decision; the defaults are measured on the benchmark (detector page)."""
 
-    threshold: float = 3.6
+    threshold: float = 3.75
     """Score from which a spike is one; by `at_sensitivity` for another rate of false alerts."""
     minimum: float = 4.0
     """Fewest stories in the window."""
@@ -74,7 +74,8 @@ class SpikeSettings:
     def at_sensitivity(self, rate: float) -> SpikeSettings:
         """The same settings for ``rate`` false alerts a series-week.
 
-        The false alerts of the benchmark fall by ten for each `_DECADE` of threshold.
+        The false alerts of the benchmark fall by ten for each `_DECADE` of threshold. They lie a
+        quarter below the rate asked for: a margin for streams that were not seen.
         """
         decades = math.log10(_DEFAULT_RATE / max(rate, 1e-3))
         return replace(self, threshold=self.threshold + _DECADE * decades)
@@ -355,10 +356,10 @@ class SeriesCore:
             kappa += 0.1
         return phi, kappa
 
-    def _expected_by_bucket(self, now: int) -> list[float]:
-        """What should have been seen by ``now`` of each bucket of the last day."""
-        first = max(0, self.bucket - self._base - BUCKETS_A_DAY + 1)
-        expected = [r * e for r, e in zip(self._rate[first:], self._exposed[first:], strict=True)]
+    def _expected_by_bucket(self, now: int, newest: int = BUCKETS_A_DAY) -> list[float]:
+        """What should have been seen by ``now`` of each of the newest buckets."""
+        rates, exposed = self._rate[-newest:], self._exposed[-newest:]
+        expected = [r * e for r, e in zip(rates, exposed, strict=True)]
         shares, n, into = self._completeness.shares, len(expected), now % BUCKET
         expected[-1] *= 0.5 * shares[0] * (into / BUCKET)
         for age in range(1, min(len(shares), n)):
@@ -372,10 +373,10 @@ class SeriesCore:
         s = self._settings
         if self._exposed[-1] < 0.2:
             return None
-        first = max(0, len(self._fresh) - BUCKETS_A_DAY)
-        fresh = self._fresh[first:]
-        expected = self._expected_by_bucket(now)
-        best = self._scan_young(fresh, now) if self.is_young else self._scan(fresh, expected)
+        if self.is_young:
+            best = self._scan_young(self._fresh[-BUCKETS_A_DAY:], now)
+        else:
+            best = self._scan(now)
         if best is not None:
             hour = self.bucket // BUCKETS_AN_HOUR
             self._hour_score[hour] = max(self._hour_score.get(hour, 0.0), best.score)
@@ -383,22 +384,30 @@ class SeriesCore:
                 self.last_spike = self.bucket
         return best
 
-    def _scan(self, fresh: list[int], expected: list[float]) -> Spike | None:
+    def _scan(self, now: int) -> Spike | None:
+        newest = BUCKETS_AN_HOUR
+        count, expected = sum(self._fresh[-newest:]), self._expected_by_bucket(now, newest)
+        rising = count > sum(expected)
+        if rising:
+            # Else the last hour is ordinary, and longer windows that end with it say nothing new.
+            newest = BUCKETS_A_DAY
+            expected = self._expected_by_bucket(now, newest)
+        elif count < self._settings.strong_minimum:
+            return None
         # Sums over the newest 1, 2, 3 … buckets.
-        counts = list(accumulate(reversed(fresh)))
+        counts = list(accumulate(reversed(self._fresh[-newest:])))
         means = list(accumulate(reversed(expected)))
         last = len(counts) - 1
-        rising = counts[min(11, last)] > means[min(11, last)]
         far = self.bucket - self.last_spike
         spread = self.spread()
         best: Spike | None = None
         for window in WINDOWS:
             # After a spike, do not look back into it.
             width = min(window, far - 1) if far > 24 else window
-            if width > 12 and not rising:
+            if width > BUCKETS_AN_HOUR and not rising:
                 break
-            newest = min(width - 1, last)
-            for found in self._looks(width, counts[newest], max(means[newest], 0.02), spread):
+            at = min(width - 1, last)
+            for found in self._looks(width, counts[at], max(means[at], 0.02), spread):
                 if best is None or found.score > best.score:
                     best = found
         return best

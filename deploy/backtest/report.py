@@ -80,7 +80,9 @@ def _plot(
     bins = result.series.bins.get((name, Series.ESCALATION))
     if bins is None:
         return Markup("")
-    other = comparison.bins.get(name) if comparison else None
+    # Drawn over equal counts it would only hide them.
+    differs = comparison is not None and not comparison.same_rules
+    other = comparison.bins.get(name) if comparison and differs else None
     return plot(
         f"Escalation stories of {title}: counted, expected, alerts",
         bins,

@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     bench.command("pipeline-state")(pipeline_state)
     register_service(bench)
     bench.command("detect")(detect)
+    bench.command("stories")(stories)
     app.add_typer(bench, name="bench")
 
 
@@ -62,6 +63,33 @@ def tagging(
         typer.echo(
             f"{row.load:12}  {row.bytes:5}  {row.topics:6}  {row.tagger:9,.0f}  {row.us:8.1f}"
             f"  {row.regex:9,.0f}"
+        )
+
+
+def stories(
+    articles: Annotated[
+        int, typer.Option(min=100, help="Articles over six days, half of them in the window.")
+    ] = 20_000,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row.")] = False,
+) -> None:
+    """Articles a second on one core that are grouped into stories, and what each weighs.
+
+    Example: straitwatch bench stories
+    """
+    from dataclasses import asdict
+
+    from deploy.bench.stories import run
+
+    rows = run(articles)
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(asdict(row)))
+        return
+    typer.echo("lang  in window  articles/s   µs each  bytes each  log bytes each  restored/s")
+    for r in rows:
+        typer.echo(
+            f"{r.lang:4}  {r.in_window:9,}  {r.per_second:10,}  {r.us_each:8.1f}  "
+            f"{r.bytes_each:10,}  {r.log_bytes_each:14,}  {r.restored_per_second:10,}"
         )
 
 

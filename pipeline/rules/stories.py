@@ -54,8 +54,8 @@ class StorySettings:
 
     window: timedelta = timedelta(hours=72)
     limits: Limits = LIMITS
-    max_items: int = 100_000
-    """The oldest go first beyond this, however young: the bound on memory (about 4 kB an item)."""
+    max_items: int = 50_000
+    """The oldest go first beyond this, however young: the bound on memory (about 6 kB an item)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from sys import intern
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -205,7 +206,8 @@ def _letters(text: str) -> str:
 def _grams(compact: str, width: int) -> frozenset[str]:
     if len(compact) <= width:
         return frozenset((compact,)) if compact else frozenset()
-    return frozenset(compact[i : i + width] for i in range(len(compact) - width + 1))
+    # Interned: the same few thousand strings make up all articles of a window.
+    return frozenset([intern(compact[i : i + width]) for i in range(len(compact) - width + 1)])
 
 
 def _lead(summary: str, width: int) -> frozenset[str]:

@@ -33,6 +33,9 @@ BATCH_RECORDS: Final = 500
 """Records in a batch at most. Larger ones are no faster and make a bundle coarse."""
 _HOLD_SECONDS: Final = 0.1
 """How long one call reads on before it gives the engine its turn."""
+_BACKLOG_SECONDS: Final = 0.5
+_BACKLOG_RECORDS: Final = 100
+"""The same while each poll brings so many records: a turn costs more than latency then matters."""
 _POLL_SECONDS: Final = 0.02
 _IDLE_SECONDS: Final = 0.1
 """Rest after an empty poll: what latency it costs, idle CPU it saves."""
@@ -179,8 +182,8 @@ class _Read(beam.DoFn):
         self, partition: int, reader: PartitionReader, tracker: Any, watermark: Any
     ) -> Iterator[Any]:
         reader.seek(tracker.current_restriction().start)
-        stop = time.monotonic() + _HOLD_SECONDS
-        while time.monotonic() < stop:
+        start, hold = time.monotonic(), _HOLD_SECONDS
+        while time.monotonic() < start + hold:
             records = reader.poll(BATCH_RECORDS, _POLL_SECONDS)
             if not records:
                 known = reader.complete_until(_ASK_SECONDS)
@@ -188,6 +191,7 @@ class _Read(beam.DoFn):
                     _advance(watermark, Timestamp(known - _MARGIN_SECONDS))
                 tracker.defer_remainder(Duration(seconds=_IDLE_SECONDS))
                 return
+            hold = _BACKLOG_SECONDS if len(records) >= _BACKLOG_RECORDS else _HOLD_SECONDS
             # The last offset of the batch claims all before it.
             if not tracker.try_claim(records[-1].offset):
                 return

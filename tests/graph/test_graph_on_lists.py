@@ -135,6 +135,20 @@ def test_an_article_that_claims_to_come_from_the_future_makes_no_story_forgotten
     assert stories["0"] == stories["2"] != stories["1"]
 
 
+def test_a_broker_whose_clock_was_set_back_changes_no_order(
+    world: Any, run: Callable[..., Any]
+) -> None:
+    log = world.Log("articles")
+    title = "Harbour master of the north pier resigns over broken crane"
+    for number, at in enumerate((world.START, world.START - timedelta(minutes=5))):
+        log.append(world.article(number, world.START, title), at)
+
+    in_order = sorted(log.batches(size=1), key=lambda batch: batch.records[0].offset)
+    reprints = {t.article.guid: t.reprint for t in run(in_order).tagged}
+
+    assert reprints == {"0": False, "1": True}
+
+
 def test_an_episode_is_one_alert_that_closes_when_nothing_more_comes(
     world: Any, reference: Any
 ) -> None:

@@ -159,14 +159,13 @@ class _Topic:
             silent_from = self._heard + _SILENCE
             if not self._waiting and due > silent_from:
                 due = max(due, now - (now - _EPOCH) % BUCKET)
+            # All of them came before ``due``: ticks are made up to an arrival before it is heard.
             for at, record in self._waiting:
-                if at >= due:
-                    break
                 if isinstance(record, FeedStatus):
                     self._detector.exposure(record)
                 else:
                     self._detector.observe(record, at)
-            self._waiting = [w for w in self._waiting if w[0] >= due]
+            self._waiting.clear()
             self._last = due
             result = self._detector.tick(due)
             yield from result.alerts

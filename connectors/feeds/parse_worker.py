@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from connectors.feeds.parse import limits, wire
@@ -30,10 +29,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent: it closes the socket.
     task = _TASKS[sys.argv[1]]()
     with open(0, "rb", closefd=False) as requests, open(1, "wb", closefd=False) as answers:
-        _give_up_rights()
+        memory = _Memory()
+        _give_up_rights(memory)
         answers.write(wire.READY)
         answers.flush()
-        while _serve_one(task, requests, answers):
+        while _serve_one(task, memory, requests, answers):
             pass
 
 
@@ -61,7 +61,7 @@ _TASKS: Final[dict[str, Callable[[], _Task]]] = {"feeds": _feeds, "pages": _page
 """Kind of worker -> what loads all that it needs and gives its task."""
 
 
-def _serve_one(task: _Task, requests: BinaryIO, answers: BinaryIO) -> bool:
+def _serve_one(task: _Task, memory: _Memory, requests: BinaryIO, answers: BinaryIO) -> bool:
     head = requests.read(wire.REQUEST.size)
     if len(head) < wire.REQUEST.size:
         return False
@@ -76,7 +76,7 @@ def _serve_one(task: _Task, requests: BinaryIO, answers: BinaryIO) -> bool:
     # A process boundary: whatever a document provokes ends as its own outcome.
     except Exception as e:  # noqa: BLE001
         outcome, answer = wire.Outcome.FAILED, type(e).__name__.encode()
-    goes_on = outcome is not wire.Outcome.NO_MEMORY and _peak_memory() < limits.RECYCLE_BYTES
+    goes_on = outcome is not wire.Outcome.NO_MEMORY and memory.grown() < limits.RECYCLE_BYTES
     answers.write(wire.ANSWER.pack(goes_on, outcome, len(answer)))
     answers.write(answer)
     answers.flush()
@@ -89,28 +89,40 @@ def _allow_cpu(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + seconds, hard))
 
 
-def _give_up_rights() -> None:
+def _give_up_rights(memory: _Memory) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stderr.fileno())
     os.close(null)
-    most_memory = _address_space() + limits.WORKER_MEMORY_BYTES
     for kind, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_AS, most_memory),
+        (resource.RLIMIT_AS, memory.at_start + limits.WORKER_MEMORY_BYTES),
     ):
         resource.setrlimit(kind, (value, value))
-    # 0, 1 and 2 are open: nothing else can be. `loose` raises it for the time of an import.
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 32))
+    # 0 to 3 are open: nothing else can be. `loose` raises it for the time of an import.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4, 32))
 
 
-def _peak_memory() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+class _Memory:
+    """The address space of this process, which is what its limit counts.
 
+    Not the peak of `resource.getrusage`: a process inherits that of the one that started it.
+    """
 
-def _address_space() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    return pages * resource.getpagesize()
+    def __init__(self) -> None:
+        self._statm = os.open("/proc/self/statm", os.O_RDONLY)
+        os.dup2(self._statm, 3)
+        if self._statm != 3:
+            os.close(self._statm)
+            self._statm = 3
+        self.at_start = self._now()
+
+    def grown(self) -> int:
+        """Bytes more than at the start."""
+        return self._now() - self.at_start
+
+    def _now(self) -> int:
+        return int(os.pread(self._statm, 100, 0).split()[0]) * resource.getpagesize()
 
 
 if __name__ == "__main__":

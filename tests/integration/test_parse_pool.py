@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from connectors.feeds.parse import limits as limits_in_code
 from connectors.feeds.parse.limits import MAX_DOCUMENT_BYTES
 from connectors.feeds.parse.model import DocumentReason
 from connectors.feeds.parse_workers import ParsePool
@@ -135,11 +136,12 @@ def test_a_worker_can_open_nothing() -> None:
             await pool.parse(GOOD)
             pid = workers()[0].pid
             limits = limits_of(pid)
-            assert limits["Max open files"] == 3
+            assert limits["Max open files"] == 4
             assert limits["Max file size"] == 0
             assert limits["Max core file size"] == 0
             assert limits["Max address space"] < 640 * 1024 * 1024
-            assert descriptors_of(pid) == ["0", "1", "2"]
+            # The socket twice, nowhere, and the count of its own memory.
+            assert descriptors_of(pid) == ["0", "1", "2", "3"]
 
     run(scenario())
 
@@ -149,6 +151,19 @@ def test_feedparser_is_loaded_in_a_worker_when_a_document_needs_it() -> None:
         async with ParsePool(1) as pool:
             assert (await pool.parse(NEEDS_FEEDPARSER)).format is not None
             assert (await pool.parse(GOOD)).ok
+
+    run(scenario())
+
+
+def test_a_worker_of_a_large_process_is_not_taken_for_large_itself() -> None:
+    async def scenario() -> None:
+        ballast = b"x" * (200 * 1024 * 1024)
+        async with ParsePool(1) as pool:
+            await pool.parse(GOOD)
+            (first,) = workers()
+            await pool.parse(GOOD)
+            assert workers() == [first]
+        assert len(ballast) > limits_in_code.RECYCLE_BYTES
 
     run(scenario())
 

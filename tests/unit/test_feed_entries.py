@@ -341,3 +341,24 @@ def test_hints_are_clean() -> None:
     )
     hints = parse(rss("", channel)).hints
     assert (hints.title, hints.language, hints.hub, hints.self_link) == ("A b", "en-us", None, None)
+
+
+# --- floods: linear in what is read, so the worker's limits are never met
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "flood",
+    [
+        "<rss " + " ".join(f"a{n}=''" for n in range(100_000)) + "><channel/></rss>",
+        "<feed xml:base='https://a.example/"
+        + "b/" * 500_000
+        + "'>"
+        + "<entry><title>a</title><link href='x'/></entry>" * 500
+        + "</feed>",
+        "<!DOCTYPE rss [<!ENTITY a '" + "x" * 60 + "'>]>" + rss(f"<item>{'&a;' * 500_000}</item>"),
+    ],
+    ids=["attributes", "bases", "entities"],
+)
+def test_a_flood_of_one_thing_ends(flood: str) -> None:
+    assert parse(flood).ok

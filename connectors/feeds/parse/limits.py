@@ -43,7 +43,7 @@ WALL_SECONDS: Final = 8.0
 """What one document may take: the contract's 10 s with room for starting up."""
 
 RECYCLE_BYTES: Final = 150 * MIB
-"""A worker that ever held so much is replaced: what it keeps would be missing for the next one."""
+"""A worker that keeps so much more than at its start is replaced: the next would miss it."""
 
 WORKER_MEMORY_BYTES: Final = 400 * MIB
 """Address space that a worker may take beyond what it has when ready: below 512 MiB."""

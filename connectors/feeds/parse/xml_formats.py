@@ -11,7 +11,7 @@ from urllib.parse import urljoin
 
 from lxml import etree
 
-from connectors.feeds.parse.limits import MAX_AUTHORS, MAX_MARKUP
+from connectors.feeds.parse.limits import MAX_AUTHORS, MAX_LINK, MAX_MARKUP
 from connectors.feeds.parse.model import FeedFormat
 from connectors.feeds.parse.names import XML_BASE, XML_LANG, name
 from connectors.feeds.parse.raw import Kind, RawEntry, RawFeed, RawHints, RawText
@@ -318,6 +318,9 @@ def _link_hint(hints: RawHints, e: etree._Element) -> None:
 
 # --- names and bases
 
+_MOST_ATTRIBUTES: Final = 200
+"""Attributes of one element that are looked at: a real one has a few."""
+
 
 def _name(e: etree._Element) -> str:
     tag = e.tag
@@ -329,9 +332,10 @@ def _attribute(e: etree._Element, wanted: str) -> str | None:
     value = e.get(wanted)
     if value is not None:
         return str(value)
-    for key, found in e.attrib.items():
+    # Not `items`: lxml looks each value up by its name, which is quadratic.
+    for key in islice(e.keys(), _MOST_ATTRIBUTES):
         if name(key) == wanted:
-            return str(found)
+            return str(e.get(key))
     return None
 
 
@@ -343,7 +347,9 @@ def _base_of(e: etree._Element) -> str | None:
     bases: list[str] = []
     at: etree._Element | None = e
     while at is not None and len(bases) < _MOST_BASES:
-        if base := at.get(XML_BASE):
+        base = at.get(XML_BASE)
+        # A longer one could only make links that are dropped, and would be joined for each entry.
+        if base and len(base) <= MAX_LINK:
             bases.append(base)
         at = at.getparent()
     joined: str | None = None
@@ -357,6 +363,6 @@ _MOST_BASES: Final = 8
 
 def _joined(base: str | None, link: str) -> str:
     try:
-        return urljoin(base, link.strip()) if base else link
+        return urljoin(base, link.strip()) if base and len(link) <= MAX_LINK else link
     except ValueError:
         return link

@@ -82,6 +82,8 @@ _START = re.compile(
     r"<\?xml\s|<(?:[A-Za-z]{1,20}:)?(?:rss|rdf|feed|channel|urlset|entry)[\s>]", re.IGNORECASE
 )
 _MOST_ENTITIES: Final = 100
+_MOST_REFERENCES: Final = 20_000
+"""Of a document that declares entities: with more it could grow to a multiple of its size."""
 _ENTITY_DECLARATION = re.compile(
     r"""<!ENTITY\s{1,20}([A-Za-z][\w.-]{0,40})\s{1,20}(?:"([^"<&%]{0,64})"|'([^'<&%]{0,64})')\s{0,20}>"""
 )
@@ -163,6 +165,8 @@ def _mend(text: str, entities: dict[str, str]) -> str:
 
     Inside CDATA sections only forbidden characters go.
     """
+    if entities and text.count("&") > _MOST_REFERENCES:
+        entities = {}
     out: list[str] = []
     at = 0
     text = _FORBIDDEN.sub("", text)

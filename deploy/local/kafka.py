@@ -131,7 +131,7 @@ class KafkaSetup:
         ]
 
     def _format(self) -> None:
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster_id = new_cluster_id()
         done = subprocess.run(
             [
                 *self._java("-Xmx128m"),
@@ -168,3 +168,15 @@ def _answers(host: str, port: str) -> bool:
             return len(connection.recv(8)) > 0
     except (OSError, ValueError):
         return False
+
+
+def new_cluster_id() -> str:
+    """A Kafka id: a random UUID in URL-safe base64, as Kafka writes it.
+
+    Never with a leading dash, which the storage tool would take for an option.
+    """
+    while (new := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith(
+        "-"
+    ):
+        pass
+    return new

@@ -137,9 +137,11 @@ def test_reprints_of_one_story_raise_nothing_and_are_counted_raw() -> None:
 def test_old_and_back_filled_news_raises_nothing() -> None:
     replay = Replay()
     start = START + timedelta(days=6)
-    old = burst(start, 30, age=timedelta(hours=12))
+    # Two fresh stories stand beside them: too few alone, but the last hour is above its mean.
+    fresh = burst(start + timedelta(hours=1), 2)
+    old = burst(start - timedelta(minutes=1), 30, age=timedelta(hours=4))
     filled = burst(start + timedelta(hours=3), 30, backfill=True)
-    replay.until(START + timedelta(days=7), ordinary(6) + old + filled)
+    replay.until(START + timedelta(days=7), ordinary(6) + old + fresh + filled)
     assert replay.alerts == []
 
 

@@ -216,6 +216,10 @@ class TopicDetector:
             raw = self._raw.setdefault(at // BUCKET, [0, 0])
             raw[0] += 1
             raw[1] += tag.escalation > 0
+            if kind == _CHANGED:
+                self._volume.copy(at, seen)
+                if story.tried & _ESCALATION:
+                    self._escalation.copy(at, seen)
         story.articles.add(article.article_id)
         self._touched.add(at // BUCKET)
         return self._count(story, article.backfill, at, seen, article.group, tag)

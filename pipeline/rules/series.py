@@ -64,6 +64,9 @@ class SpikeSettings:
     """Seconds: an article older than this when seen only teaches."""
     warm_hours: int = 72
     """Hours learned until the baseline is called warm."""
+    leak: float = 0.1
+    """Share of reprints, beyond one a story, that the collapse may have let pass for new stories:
+    so many are expected on top."""
     level_penalty: float = 0.3
     """What a look at one level alone costs."""
     young_minimum: float = 5.0
@@ -103,6 +106,7 @@ class SeriesCore:
         "_base",
         "_begun",
         "_completeness",
+        "_copies",
         "_dispersion",
         "_exposed",
         "_exposure",
@@ -146,6 +150,8 @@ class SeriesCore:
         self._exposed: list[float] = []
         self._stories: dict[int, list[tuple[str, int, str]]] = {}
         """Bucket -> owner, level and event of each story that counts."""
+        self._copies: dict[int, int] = {}
+        """Bucket -> reprints of known stories."""
         self._joined = 0.0
         """Stories on an event that another owner had reported, forgotten as `_weight` is."""
         self._tiers: dict[int, float] = {}
@@ -218,6 +224,13 @@ class SeriesCore:
             self._tiers[tier] = self._tiers.get(tier, 0.0) + 1
         return True
 
+    def copy(self, at: int, seen: int) -> None:
+        """Note a reprint filed under second ``at``: some of its like pass for new stories."""
+        if seen - at <= self._settings.fresh:
+            bucket = min(at // BUCKET, self.bucket)
+            if bucket >= self._base:
+                self._copies[bucket] = self._copies.get(bucket, 0) + 1
+
     def close(self) -> None:
         """End the newest bucket and begin the next. `Exposure.close` comes first."""
         index = self.bucket - self._base
@@ -261,6 +274,7 @@ class SeriesCore:
         for values in (self._fresh, self._late, self._rate, self._exposed):
             values.clear()
         self._stories.clear()
+        self._copies.clear()
         self._hour_score.clear()
         self._relearn = 0
         self.bucket = self._base = bucket
@@ -292,6 +306,7 @@ class SeriesCore:
                 del values[:drop]
             self._base += drop
             self._stories = {b: f for b, f in self._stories.items() if b >= self._base}
+            self._copies = {b: n for b, n in self._copies.items() if b >= self._base}
 
     def _share(self, bucket: int) -> float:
         by_group = self._exposure.shares.get(bucket)
@@ -385,6 +400,7 @@ class SeriesCore:
         return best
 
     def _scan(self, now: int) -> Spike | None:
+        s = self._settings
         newest = BUCKETS_AN_HOUR
         count, expected = sum(self._fresh[-newest:]), self._expected_by_bucket(now, newest)
         rising = count > sum(expected)
@@ -392,11 +408,13 @@ class SeriesCore:
             # Else the last hour is ordinary, and longer windows that end with it say nothing new.
             newest = BUCKETS_A_DAY
             expected = self._expected_by_bucket(now, newest)
-        elif count < self._settings.strong_minimum:
+        elif count < s.strong_minimum:
             return None
         # Sums over the newest 1, 2, 3 … buckets.
         counts = list(accumulate(reversed(self._fresh[-newest:])))
         means = list(accumulate(reversed(expected)))
+        oldest = self.bucket - len(expected)
+        copies = list(accumulate(self._copies.get(b, 0) for b in range(self.bucket, oldest, -1)))
         last = len(counts) - 1
         far = self.bucket - self.last_spike
         spread = self.spread()
@@ -407,7 +425,8 @@ class SeriesCore:
             if width > BUCKETS_AN_HOUR and not rising:
                 break
             at = min(width - 1, last)
-            for found in self._looks(width, counts[at], max(means[at], 0.02), spread):
+            leaked = s.leak * max(copies[at] - counts[at], 0)
+            for found in self._looks(width, counts[at], max(means[at], 0.02) + leaked, spread):
                 if best is None or found.score > best.score:
                     best = found
         return best
@@ -584,6 +603,7 @@ class SeriesCore:
             "tiers": sorted(self._tiers.items()),
             "stories": [[b, found] for b, found in sorted(self._stories.items()) if b >= base],
             "joined": self._joined,
+            "copies": sorted((b, n) for b, n in self._copies.items() if b >= base),
             "group_weight": sorted(self._group_weight.items()),
             "owner_weight": sorted(self._owner_weight.items()),
             "weight": self._weight,
@@ -612,6 +632,7 @@ class SeriesCore:
         self._rate, self._exposed = list(raw["rate"]), list(raw["exposed"])
         self._stories = {b: [(o, n, e) for o, n, e in found] for b, found in raw["stories"]}
         self._joined = raw["joined"]
+        self._copies = dict(raw["copies"])
         self._tiers = dict(raw["tiers"])
         self._group_weight = Counter(dict(raw["group_weight"]))
         self._owner_weight = Counter(dict(raw["owner_weight"]))

@@ -115,10 +115,11 @@ class StreamDetector:
             core.begin(self._bucket * BUCKET)
             self._cores[event.series] = core
         key = (event.series, event.story)
+        at = self._clocks.file(event.outlet, event.published, event.seen)
         if key in self._stories:
+            core.copy(at, event.seen)
             return False
         self._stories.add(key)
-        at = self._clocks.file(event.outlet, event.published, event.seen)
         if not core.add(at, event.seen, event.outlet, event.group):
             return False
         self._completeness.learn(event.seen - at, event.seen)

@@ -21,6 +21,7 @@ _KNOWN_IDS: Final = 200_000
 """Ids remembered to tell an edit from a first sight: more than 72 hours of a large service."""
 _MAX_LINE: Final = 16 * 1024 * 1024
 _MAX_TEXT: Final = 100_000
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _CHUNK: Final = 256 * 1024
 _WINDOW: Final = 2**31
@@ -48,9 +49,11 @@ class Sources:
     def __init__(self, known: dict[str, Source] | None = None) -> None:
         self._known = dict(known or {})
 
-    def of(self, name: str) -> Source:
-        """Whose voice ``name`` is."""
+    def of(self, name: str, told: Source | None = None) -> Source:
+        """Whose voice ``name`` is; ``told`` is what the archive itself says of it."""
         found = self._known.get(name)
+        if found is None and told is not None:
+            return told
         if found is None:
             label = name
             if name.startswith(("http://", "https://")):
@@ -122,6 +125,9 @@ class Archive:
     path: Path
     sources: Sources = field(default_factory=Sources)
     bad: BadLines = field(default_factory=BadLines)
+    fetched_at: datetime = _NEVER
+    """Of the last article given: the clock of a replay. An export tells it apart from ``seen_at``,
+    which is the connector's own time."""
     backwards: int = 0
     """Articles seen earlier than the one before them."""
     bytes_read: int = 0
@@ -149,10 +155,10 @@ class Archive:
             except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as e:
                 self.bad.add(number, _say(e))
                 continue
-            if last is not None and article.seen_at < last:
+            if last is not None and self.fetched_at < last:
                 self.backwards += 1
             else:
-                last = article.seen_at
+                last = self.fetched_at
             yield article
 
     def _lines(self) -> Iterator[bytes]:
@@ -210,10 +216,11 @@ class Archive:
             raise ValueError("no 'fetched_at'")
         link = _text(raw, "url") or None
         name = _text(raw, "source") or link or "unknown"
-        source = self.sources.of(name)
+        source = self.sources.of(name, _told(raw))
+        self.fetched_at = seen
         return Article(
             article_id=article_id,
-            feed_id=name,
+            feed_id=_text(raw, "feed_id") or name,
             group=source.group,
             publisher=source.publisher,
             owner=source.owner,
@@ -221,17 +228,20 @@ class Archive:
             summary=summary,
             link=link,
             authors=(),
-            guid=None,
+            guid=_text(raw, "guid") or None,
             published_at=published,
-            seen_at=seen,
-            revision=self._revision(article_id, title, summary),
+            seen_at=_time(raw.get("seen_at"), "seen_at") or seen,
+            revision=self._revision(raw, article_id, title, summary),
             backfill=raw.get("backfill") is True,
             lang_hint=_text(raw, "lang") or source.language,
             weight=source.weight,
         )
 
-    def _revision(self, article_id: str, title: str, summary: str) -> int:
-        """One more for each line with a known id and another text; the same for a repeat."""
+    def _revision(self, raw: dict[str, Any], article_id: str, title: str, summary: str) -> int:
+        """The line's own, else one more for each with a known id and another text."""
+        own = raw.get("revision")
+        if type(own) is int and own >= 0:
+            return own
         content = hash((title, summary))
         revision, before = self._ids.pop(article_id, (-1, None))
         if content != before:
@@ -240,6 +250,20 @@ class Archive:
         if len(self._ids) > _KNOWN_IDS:
             self._ids.popitem(last=False)
         return revision
+
+
+def _told(raw: dict[str, Any]) -> Source | None:
+    """What a line of `articles export` says of its source."""
+    publisher, group = _text(raw, "publisher"), _text(raw, "group")
+    if not publisher or not group:
+        return None
+    weight = raw.get("weight")
+    return Source(
+        publisher,
+        _text(raw, "owner") or publisher,
+        group,
+        weight=float(weight) if isinstance(weight, int | float) else 1.0,
+    )
 
 
 def _text(raw: dict[str, Any], key: str) -> str:

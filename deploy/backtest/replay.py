@@ -7,7 +7,7 @@ otherwise. Memory is bounded by the rules' own state, not by the archive.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -58,7 +58,10 @@ class Replay:
         self.articles = 0
 
     def run(
-        self, articles: Iterable[Article], statuses: Iterable[FeedStatus] | None
+        self,
+        articles: Iterable[Article],
+        statuses: Iterable[FeedStatus] | None,
+        clock: Callable[[Article], datetime] = lambda article: article.seen_at,
     ) -> Iterator[Decided]:
         """Decide everything, in order.
 
@@ -66,13 +69,14 @@ class Replay:
             articles: in the order in which they were seen; one seen earlier than the one before it
                 counts as seen with it.
             statuses: in the order of their buckets; None derives them from the articles alone.
+            clock: when the pipeline came to know of an article: in the service, Kafka's time.
         """
         reports = None if statuses is None else iter(statuses)
         pending = None if reports is None else next(reports, None)
         derived = DerivedStatus()
         for article in articles:
             self.articles += 1
-            self._clock = max(self._clock, article.seen_at)
+            self._clock = max(self._clock, clock(article))
             if reports is None:
                 for status in derived.seen(self._clock, article):
                     yield from self._report(status)
@@ -160,11 +164,11 @@ class _Topic:
             if not self._waiting and due > silent_from:
                 due = max(due, now - (now - _EPOCH) % BUCKET)
             # All of them came before ``due``: ticks are made up to an arrival before it is heard.
-            for at, record in self._waiting:
+            for _, record in self._waiting:
                 if isinstance(record, FeedStatus):
                     self._detector.exposure(record)
                 else:
-                    self._detector.observe(record, at)
+                    self._detector.observe(record)
             self._waiting.clear()
             self._last = due
             result = self._detector.tick(due)

@@ -44,7 +44,7 @@ class Covered:
         """Pass the articles on, and see when they were seen."""
         for article in articles:
             self.articles += 1
-            at = article.seen_at
+            at = articles.fetched_at
             if self.first is None or self.last is None:
                 self.first = self.last = at
             if at > self.last:
@@ -101,7 +101,7 @@ def run_backtest(
         alerts = AlertsFile(alerts_file)
         series = SeriesFile(series_file, replay.spread)
         tagged = TaggedFile(articles_file)
-        for decided in replay.run(covered.watch(archive), reports):
+        for decided in replay.run(covered.watch(archive), reports, lambda _: archive.fetched_at):
             if isinstance(decided, SeriesPoint):
                 series.add(decided)
                 continue

@@ -74,6 +74,23 @@ def test_a_feed_list_says_whose_voice_a_source_is(tmp_path: Path) -> None:
         )
 
 
+def test_an_export_of_the_service_says_itself_whose_voice_a_source_is(tmp_path: Path) -> None:
+    exported = {
+        **LINE,
+        "publisher": "The Bay",
+        "owner": "Bay Group",
+        "group": "en-coast",
+        "revision": 2,
+        "seen_at": "2026-03-02T05:09:58Z",
+    }
+    read = archive(tmp_path, exported)
+    (article,) = read
+    assert (article.publisher, article.owner, article.group) == ("The Bay", "Bay Group", "en-coast")
+    assert article.revision == 2
+    assert article.seen_at == datetime(2026, 3, 2, 5, 9, 58, tzinfo=UTC)
+    assert read.fetched_at == datetime(2026, 3, 2, 5, 10, tzinfo=UTC)
+
+
 def test_a_wrong_feed_list_is_told_with_its_line(tmp_path: Path) -> None:
     feeds = tmp_path / "feeds.toml"
     feeds.write_text('[[feed]]\nurl = "https://bay.example/rss"\ngroup = 7\n')

@@ -13,14 +13,26 @@ articles.
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Final
 
 from pipeline.contracts.records import Lang
+from pipeline.rules.stories_log import (
+    US,
+    VERSION,
+    Assignment,
+    Sighting,
+    StoryError,
+    StoryItem,
+    entry_of,
+    house_of,
+    microseconds,
+    read_entry,
+    wires_entry,
+)
 from pipeline.rules.stories_normalise import Text, canonical_url, normalise
 from pipeline.rules.stories_similarity import (
     LIMITS,
@@ -35,8 +47,15 @@ from pipeline.rules.stories_similarity import (
 )
 from pipeline.rules.stories_wires import WireTable
 
-VERSION: Final = 1
-"""Of the log's entries. A log of another version is not read: its index starts empty."""
+__all__ = [
+    "Assignment",
+    "StoryError",
+    "StoryIndex",
+    "StoryItem",
+    "StorySettings",
+    "house_of",
+    "shard_of",
+]
 
 
 def shard_of(lang: Lang) -> str:
@@ -58,38 +77,6 @@ class StorySettings:
     """The oldest go first beyond this, however young: the bound on memory (about 6 kB an item)."""
 
 
-@dataclass(frozen=True, slots=True)
-class StoryItem:
-    """What the index needs of an article."""
-
-    article_id: str
-    revision: int
-    lang: Lang
-    title: str
-    summary: str
-    link: str | None
-    publisher: str
-    owner: str
-    seen_at: datetime
-    published_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """Where an article belongs."""
-
-    story_id: str
-    event_id: str
-    reprint: bool
-    """It joined a text that was there before."""
-    possible_reprint_of: str | None
-    """The article that this one may be a copy of, kept apart because unsure."""
-
-
-class StoryError(ValueError):
-    """An entry of the log that cannot be read."""
-
-
 @dataclass(slots=True)
 class _Member:
     article_id: str
@@ -104,11 +91,6 @@ class _Member:
 
 _HAN: Final = frozenset({Lang.JA, Lang.ZH_HANS, Lang.ZH_HANT})
 
-_Sighting = tuple[str, str, bool]
-"""Two owners with headlines alike, and whether word for word."""
-
-_SECTION: Final = re.compile(r"\s+[-–|]\s+.*$")
-
 _RAREST: Final = 14
 """Grams of a title that are looked up, the rarest: two titles alike enough to matter share some."""
 _CANDIDATES: Final = 48
@@ -122,7 +104,6 @@ _STORY_ANCHOR: Final = 0.35
 _LEAD_ANCHOR: Final = 0.5
 """Containment, or Jaccard of leads, that the group's oldest text must show: against chaining."""
 _LOG_SLACK: Final = 512
-_US: Final = 1_000_000
 
 
 class _Best:
@@ -149,7 +130,7 @@ class StoryIndex:
 
     def __init__(self, settings: StorySettings | None = None) -> None:
         self._settings = settings or StorySettings()
-        self._window_us = int(self._settings.window.total_seconds()) * _US
+        self._window_us = int(self._settings.window.total_seconds()) * US
         self._wires = WireTable()
         self._members: dict[int, _Member] = {}
         self._order: deque[int] = deque()
@@ -176,18 +157,18 @@ class StoryIndex:
         Returns:
             The assignment, and the log entry to append; empty when nothing changed.
         """
-        self._advance(_us(item.seen_at))
+        self._advance(microseconds(item.seen_at))
         known = self._members.get(self._slot_of.get(item.article_id, -1))
         if known is not None and item.revision <= known.revision:
             return known.assignment, b""
         text = normalise(item.title, item.summary, item.lang)
         url = canonical_url(item.link)
-        no_sightings: list[_Sighting] = []
+        no_sightings: list[Sighting] = []
         if known is not None:
             assignment, learned = known.assignment, no_sightings
         else:
             assignment, learned = self._decide(item, text, url)
-        entry = _entry(item, assignment, learned)
+        entry = entry_of(item, assignment, learned)
         self._learn(learned)
         self._add(item, text, url, assignment, entry)
         return assignment, entry
@@ -210,12 +191,12 @@ class StoryIndex:
 
         Without an answer nothing changes, so that log and index never differ.
         """
-        cut = max(self._clock_us, _us(now)) - self._window_us
+        cut = max(self._clock_us, microseconds(now)) - self._window_us
         live = sum(1 for m in self._members.values() if m.seen_us >= cut)
         if self._log_entries < 2 * live + _LOG_SLACK and not (live == 0 < self._log_entries):
             return None
-        self._advance(_us(now))
-        entries = [_wires_entry(self._wires, self._clock_us)]
+        self._advance(microseconds(now))
+        entries = [wires_entry(self._wires, self._clock_us)]
         entries += [self._members[slot].entry for slot in self._order if slot in self._members]
         self._log_entries = len(entries)
         return entries
@@ -224,10 +205,14 @@ class StoryIndex:
 
     def _decide(
         self, item: StoryItem, text: Text, url: str | None
-    ) -> tuple[Assignment, list[_Sighting]]:
+    ) -> tuple[Assignment, list[Sighting]]:
         story, event, possible = _Best(), _Best(), _Best()
         alike: dict[str, float] = {}
-        house, seen_us, limits = house_of(item.owner), _us(item.seen_at), self._settings.limits
+        house, seen_us, limits = (
+            house_of(item.owner),
+            microseconds(item.seen_at),
+            self._settings.limits,
+        )
         for slot in self._candidates(text, url):
             member = self._members[slot]
             shared = overlap(text, member.text)
@@ -278,7 +263,7 @@ class StoryIndex:
         return Relation(
             same_owner=member.house == house,
             same_url=url is not None and member.url == url,
-            hours=abs(seen_us - member.seen_us) / _US / 3600,
+            hours=abs(seen_us - member.seen_us) / US / 3600,
             wire=self._wires.affinity(house, member.house),
         )
 
@@ -301,7 +286,7 @@ class StoryIndex:
 
     # Remembering
 
-    def _learn(self, sightings: Iterable[_Sighting]) -> None:
+    def _learn(self, sightings: Iterable[Sighting]) -> None:
         for a, b, verbatim in sightings:
             self._wires.learn(a, b, verbatim=verbatim)
 
@@ -317,7 +302,7 @@ class StoryIndex:
             text,
             url,
             house_of(item.owner),
-            _us(item.seen_at),
+            microseconds(item.seen_at),
             assignment,
             entry,
         )
@@ -377,18 +362,13 @@ class StoryIndex:
                 self._advance(int(raw["now"]))
                 self._log_entries += 1
                 return
-            item, assignment, learned = _read(raw)
+            item, assignment, learned = read_entry(raw)
         except (ValueError, KeyError, TypeError) as e:
             raise e if isinstance(e, StoryError) else StoryError(f"not an entry: {e}") from e
-        self._advance(_us(item.seen_at))
+        self._advance(microseconds(item.seen_at))
         self._learn(learned)
         text = normalise(item.title, item.summary, item.lang)
         self._add(item, text, canonical_url(item.link), assignment, entry)
-
-
-def house_of(owner: str) -> str:
-    """The house behind an owner's name: archives name sections (``Daily - Politics``)."""
-    return _SECTION.sub("", owner) or owner
 
 
 def _is_verbatim(shared: Overlap) -> bool:
@@ -397,66 +377,3 @@ def _is_verbatim(shared: Overlap) -> bool:
 
 def _tells_of_wires(a: Text, b: Text, shared: Overlap) -> bool:
     return shared.jaccard >= _LEARN_JACCARD and min(len(a.grams), len(b.grams)) >= _LEARN_GRAMS
-
-
-def _us(time: datetime) -> int:
-    delta = time - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86400 + delta.seconds) * _US + delta.microseconds
-
-
-def _time(us: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
-
-
-def _entry(item: StoryItem, assignment: Assignment, learned: list[_Sighting]) -> bytes:
-    raw: dict[str, Any] = {
-        "v": VERSION,
-        "id": item.article_id,
-        "rev": item.revision,
-        "lang": item.lang.value,
-        "title": item.title,
-        # No more than is compared: the log is state.
-        "lead": item.summary[:400],
-        "link": item.link,
-        "pub": item.publisher,
-        "own": item.owner,
-        "seen": _us(item.seen_at),
-        "story": assignment.story_id,
-        "event": assignment.event_id,
-        "re": assignment.reprint,
-        "maybe": assignment.possible_reprint_of,
-    }
-    if learned:
-        raw["wire"] = [[b, verbatim] for _, b, verbatim in learned]
-    return _dump(raw)
-
-
-def _read(raw: dict[str, Any]) -> tuple[StoryItem, Assignment, list[_Sighting]]:
-    item = StoryItem(
-        article_id=raw["id"],
-        revision=raw["rev"],
-        lang=Lang(raw["lang"]),
-        title=raw["title"],
-        summary=raw["lead"],
-        link=raw["link"],
-        publisher=raw["pub"],
-        owner=raw["own"],
-        seen_at=_time(raw["seen"]),
-        published_at=None,
-    )
-    assignment = Assignment(raw["story"], raw["event"], raw["re"], raw["maybe"])
-    return (
-        item,
-        assignment,
-        [(house_of(item.owner), b, verbatim) for b, verbatim in raw.get("wire", ())],
-    )
-
-
-def _wires_entry(wires: WireTable, clock_us: int) -> bytes:
-    return _dump({"v": VERSION, "wires": wires.dump(), "now": clock_us})
-
-
-def _dump(raw: dict[str, Any]) -> bytes:
-    return json.dumps(raw, ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )

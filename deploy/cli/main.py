@@ -38,7 +38,7 @@ def main() -> None:
     """Run the command line and exit."""
     app = typer.Typer(
         name="straitwatch",
-        help="Streaming news monitor: hear within minutes when reporting escalates, with the evidence.",
+        help="News monitor: hear within minutes when reporting escalates, with the evidence.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

@@ -64,7 +64,8 @@ def decode(cls: type[R], data: bytes | None) -> R:
 
 def to_dict(record: Any) -> dict[str, Any]:
     """The record as plain JSON values, without the schema number."""
-    return {name: write(getattr(record, name)) for name, write in _writers(typing.cast(Hashable, type(record)))}
+    writers = _writers(typing.cast(Hashable, type(record)))
+    return {name: write(getattr(record, name)) for name, write in writers}
 
 
 def from_dict(cls: type[R], raw: dict[str, Any]) -> R:

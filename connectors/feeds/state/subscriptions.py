@@ -66,9 +66,7 @@ class SubscriptionStore:
                     .values(asked_at=wanted.asked_at)
                 )
                 return known
-            c.execute(
-                sa.delete(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.feed_id == wanted.feed_id)
-            )
+            c.execute(sa.delete(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.feed_id == wanted.feed_id))
             c.execute(
                 sa.insert(SUBSCRIPTIONS).values(
                     feed_id=wanted.feed_id,
@@ -97,9 +95,7 @@ class SubscriptionStore:
     def _set(self, feed_id: str, **values: str | float) -> None:
         with self._engine.connect().execution_options(write=True) as c, c.begin():
             c.execute(
-                sa.update(SUBSCRIPTIONS)
-                .where(SUBSCRIPTIONS.c.feed_id == feed_id)
-                .values(**values)
+                sa.update(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.feed_id == feed_id).values(**values)
             )
 
     def _one(self, condition: sa.ColumnElement[bool]) -> Subscription | None:

@@ -1,6 +1,6 @@
 """An archive through the whole service: some days as back-fill, one day served live, faster.
 
-Each source of the archive becomes one feed on loopback; an article is served at its own moment of the
+Each source becomes one feed on loopback; an article is served at its own moment of the
 day divided by the speed, and its date says that it was published as long before as it really was.
 """
 
@@ -85,9 +85,7 @@ def run_replay(
             say(f"back-fill of {len(past)} articles")
             command_on(service, environment, "feeds", "import-archive", str(backfill))
             before = settled(home, service.kafka, clock, SETTLE_SECONDS)
-            say(
-                f"serving {len(live)} articles of {len(outlets)} sources at {speed:g} × speed"
-            )
+            say(f"serving {len(live)} articles of {len(outlets)} sources at {speed:g} × speed")
             _serve(live, outlets, server, speed, clock)
             # The slowest feed is polled at least this often at the end of the day.
             clock.sleep(30)

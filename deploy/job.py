@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.contracts import topics
 from pipeline.rules.detector import DetectorSettings
+from pipeline.rules.handover import Handover
 from pipeline.rules.stories import StorySettings
 from pipeline.rules.tagging import Tagger
 from pipeline.rules.topic_file import TopicSet
@@ -46,6 +47,8 @@ class JobOptions:
     name: str = JOB_NAME
     sensitivity: Mapping[str, float] = field(default_factory=dict)
     """By topic: false alerts a week that one is willing to see; others take the default."""
+    handover: Mapping[str, Any] = field(default_factory=dict)
+    """By topic, as JSON values: what the generation before has left. A restore keeps it too."""
     topic_prefix: str = ""
     """Before the name of every Kafka topic: several installations on one Kafka."""
     extra: tuple[str, ...] = ()
@@ -134,6 +137,7 @@ def build(root: Any, options: JobOptions) -> None:
         ),
         rules(options),
         options.generation,
+        {topic: Handover.from_json(raw) for topic, raw in options.handover.items()},
     )
 
 

@@ -7,11 +7,13 @@ Light on purpose: `tag` and `topics` start without the settings' library unless 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from platformdirs import user_data_path
 
+from deploy.applied_topics import read_applied
 from deploy.errors import Refused, WrongUse
 from pipeline.rules.topic_file import TopicSet
 from pipeline.rules.topic_model import Fault, TopicFileError
@@ -21,25 +23,63 @@ PACKAGED: Final = Path(__file__).parent / "topics"
 _MAX_BYTES: Final = 4 * 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The topic files that decide."""
+
+    folder: Path
+    source: str
+    """``setting``, ``applied`` or ``packaged``."""
+    asked_at: float | None = None
+    """When they were applied, seconds since 1970."""
+
+
+def rules_in_force(home: Path, setting: Path | None) -> InForce:
+    """The newest decision: what was applied last, unless the setting's files changed after that.
+
+    Args:
+        home: the home folder.
+        setting: what ``STRAITWATCH_TOPICS`` or the settings file names.
+    """
+    applied = read_applied(home)
+    if applied is not None and (setting is None or applied.instead_of == version_of(setting)):
+        return InForce(applied.path(home), "applied", applied.asked_at)
+    if setting is not None:
+        return InForce(setting, "setting")
+    return InForce(PACKAGED, "packaged")
+
+
+def version_of(folder: Path) -> str | None:
+    """The rules version of a folder's files; None when they are wrong."""
+    try:
+        return TopicSet.parse(read_topic_files(folder)).version
+    except (TopicFileError, Refused):
+        return None
+
+
 def topics_folder() -> Path:
-    """The folder in force: ``STRAITWATCH_TOPICS``, else the settings file's, else the packaged one.
+    """The folder in force for this environment (`rules_in_force`).
 
     Raises:
         WrongUse: the folder that is set does not exist.
     """
+    return rules_in_force(*_home_and_setting()).folder
+
+
+def _home_and_setting() -> tuple[Path, Path | None]:
+    home = os.environ.get("STRAITWATCH_HOME")
+    root = Path(home).expanduser() if home else user_data_path("straitwatch", appauthor=False)
     named = os.environ.get("STRAITWATCH_TOPICS")
     if named:
         folder = Path(named).expanduser()
         if not folder.is_dir():
             raise WrongUse(f"STRAITWATCH_TOPICS: {folder} is no folder; set it to one or unset it")
-        return folder
-    home = os.environ.get("STRAITWATCH_HOME")
-    root = Path(home).expanduser() if home else user_data_path("straitwatch", appauthor=False)
+        return root, folder
     if (root / "straitwatch.toml").exists():
         from deploy.settings import load
 
-        return load().topics or PACKAGED
-    return PACKAGED
+        return root, load().topics
+    return root, None
 
 
 def read_topic_files(folder: Path) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import Any
 import apache_beam as beam
 
 from pipeline.rules.detector import DetectorSettings
+from pipeline.rules.handover import Handover
 from pipeline.rules.stories import StorySettings
 from pipeline.transforms.decode import DEAD_LETTERS, DecodeAndTag, DecodeStatus, Tags
 from pipeline.transforms.detect_spikes import SERIES, DetectSpikes
@@ -56,7 +57,12 @@ class Sinks:
 
 
 def build(
-    root: beam.Pipeline, sources: Sources, sinks: Sinks, rules: Rules, generation: str
+    root: beam.Pipeline,
+    sources: Sources,
+    sinks: Sinks,
+    rules: Rules,
+    generation: str,
+    handovers: Mapping[str, Handover] | None = None,
 ) -> None:
     """Lay the pipeline out on ``root``.
 
@@ -66,6 +72,7 @@ def build(
         sinks: for everything that comes out.
         rules: in force.
         generation: names this submission from the start of the log; goes into the ledger.
+        handovers: what the generation before has left, by topic; a restore needs the same.
     """
     decoded = (
         root
@@ -94,7 +101,8 @@ def build(
     detected = (
         (grouped["main"], status["main"])
         | "Join" >> beam.Flatten()
-        | "DetectSpikes" >> DetectSpikes(rules.detectors, rules.tagger.rules_version)
+        | "DetectSpikes"
+        >> DetectSpikes(rules.detectors, rules.tagger.rules_version, handovers or {})
     )
     detected["main"] | "WriteAlerts" >> sinks.alerts
     detected[SERIES] | "WriteSeries" >> sinks.series

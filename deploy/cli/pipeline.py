@@ -53,12 +53,12 @@ def _on(runner: str, options: list[str]) -> None:
     from deploy.job import JobOptions, build
     from deploy.local.running import kafka_of
     from deploy.settings import load
-    from deploy.topic_files import read_topic_files, topics_folder
+    from deploy.topic_files import read_topic_files, rules_in_force
 
     settings = load()
     job = JobOptions(
         bootstrap=kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka),
-        topic_files=read_topic_files(settings.topics or topics_folder()),
+        topic_files=read_topic_files(rules_in_force(settings.home, settings.topics).folder),
     )
     root = beam.Pipeline(options=PipelineOptions([f"--runner={runner}", *options], streaming=True))
     build(root, job)

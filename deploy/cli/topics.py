@@ -1,4 +1,4 @@
-"""`straitwatch topics`: check topic files, and see why a text got its tags."""
+"""`straitwatch topics`: check topic files, see why a text got its tags, bring them into service."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ import typer
 if TYPE_CHECKING:
     from pipeline.rules.evaluate import Verdict
     from pipeline.rules.tagging import Explanation
+    from pipeline.rules.topic_file import TopicSet
 
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
     topics = typer.Typer(
-        help="Topic files: check them, and see why a text got its tags.",
+        help="Topic files: check them, see why a text got its tags, bring them into service.",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
     topics.command("check")(check)
     topics.command("explain")(explain)
+    topics.command("apply")(apply)
     app.add_typer(topics, name="topics")
 
 
@@ -35,6 +37,38 @@ def check(
 
     Example: straitwatch topics check my-topics/
     """
+    topics = _checked(folder)
+    for topic in topics.topics:
+        terms = sum(len(term_set.terms) for term_set in topic.sets)
+        typer.echo(
+            f"{topic.name}: {terms} terms in {len(topic.sets)} sets, {len(topic.routes)} routes, "
+            f"{len(topic.examples)} examples hold"
+        )
+    typer.echo(f"rules version {topics.version}")
+
+
+def apply(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of topic files.")],
+    wait_seconds: Annotated[
+        float,
+        typer.Option("--wait", min=0, help="Seconds to wait for the service; 0: do not wait."),
+    ] = 3600,
+) -> None:
+    """Bring the topic files of a folder into the running service.
+
+    They are checked and copied; then the service tags and counts again all that Kafka retains. It
+    returns when the new rules have caught up. What was told is not told again, what is open goes
+    on, and what happened before is raised by no new rule.
+
+    Example: straitwatch topics apply my-topics/
+    """
+    from deploy.topics_apply import apply_topics
+
+    apply_topics(_checked(folder), wait_seconds)
+
+
+def _checked(folder: Path) -> TopicSet:
+    """The topics of a folder, their examples tried; faults are told and end the command."""
     from deploy.topic_files import read_topic_files
     from pipeline.rules.tagging import check_examples
     from pipeline.rules.topic_file import TopicSet
@@ -49,13 +83,7 @@ def check(
         typer.echo(f"{folder / fault.file}:{fault.line}: {fault.message}", err=True)
     if faults:
         raise typer.Exit(2)
-    for topic in topics.topics:
-        terms = sum(len(term_set.terms) for term_set in topic.sets)
-        typer.echo(
-            f"{topic.name}: {terms} terms in {len(topic.sets)} sets, {len(topic.routes)} routes, "
-            f"{len(topic.examples)} examples hold"
-        )
-    typer.echo(f"rules version {topics.version}")
+    return topics
 
 
 def explain(

@@ -20,10 +20,12 @@ class JobNote:
     generation: str
     """Names the run from the start of the log; the restored job goes on with it."""
     rules: str
-    """Digest of the topic files: with others, the retained articles must be judged anew."""
+    """Version of the topic files: with others, the retained articles must be judged anew."""
     vertices: dict[str, str]
     """Id -> name of the job's vertices. Flink finds state by id, and takes one for another without
     a word when the ids were dealt out in another order."""
+    detector: str = ""
+    """Version of the detector: another one decides otherwise, so all is judged anew too."""
 
 
 @dataclass(frozen=True, slots=True)

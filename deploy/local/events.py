@@ -33,6 +33,8 @@ _WORDS: Final[dict[str, str]] = {
     "ready-console": "ready: console {console}, Kafka {kafka}, logs in {logs}; Ctrl-C stops it",
     "running-restored": "  the pipeline goes on from its newest checkpoint",
     "running-replay": "  the pipeline reads all that Kafka retains: {reason}",
+    "rules-changing": "  other topic files: the pipeline tells what the old ones have decided …",
+    "rules-live": "  rules {version} have read all that Kafka retains, and are live",
     "not-restored": "  checkpoint {checkpoint} is no use: {reason}",
     "job-restarted": "the engine has restarted the pipeline's job: {reason}",
     "stopping": "stopping …",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 _SECONDS: Final = 5.0
+_END_OF_TIME: Final = 2**53
 
 ACTIVE: Final = frozenset({"INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "FAILING"})
 """States of a job that is not over (Flink's JobStatus); the others are CANCELLING and terminal."""
@@ -37,6 +38,8 @@ class CheckpointView:
     """Since it started."""
     restored_from: str | None
     """Path of the checkpoint that its state came from; None: it started empty."""
+    triggered_ms: int | None = None
+    """When the newest complete one began, ms since the epoch."""
 
 
 class FlinkRest:
@@ -59,11 +62,23 @@ class FlinkRest:
     def checkpoints(self, job_id: str) -> CheckpointView:
         """Its checkpoints."""
         found = self._get(f"/jobs/{job_id}/checkpoints")
-        restored = found["latest"]["restored"]
+        restored, newest = found["latest"]["restored"], found["latest"]["completed"]
         return CheckpointView(
             int(found["counts"]["completed"]),
             None if restored is None else str(restored["external_path"]),
+            None if newest is None else int(newest["trigger_timestamp"]),
         )
+
+    def watermark(self, job: JobView, step: str) -> int | None:
+        """How far the vertex that holds ``step`` has come, ms of event time; None: not begun."""
+        marks = [
+            int(mark["value"])
+            for vertex, name in job.vertices.items()
+            if step in name
+            for mark in self._get(f"/jobs/{job.job_id}/vertices/{vertex}/watermarks")
+        ]
+        # Long.MIN before the first one, Long.MAX at the end of all input.
+        return min(marks) if marks and 0 <= min(marks) < _END_OF_TIME else None
 
     def last_failure(self, job_id: str) -> tuple[int, str] | None:
         """When (ms since the epoch) and why the job was restarted last; None: never."""

@@ -1,25 +1,20 @@
 """The pipeline's job on our engine: attach to it or start it, from a checkpoint where there is one.
 
 There is never a second job: the engine's REST service, on one fixed port, belongs to one job, and
-whoever finds a job of ours there attaches to it.
+whoever finds a job of ours there attaches to it. A job with other rules than those in force is
+given time to tell what it has decided, then ended; what follows is a new generation, a replay.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import queue
 import re
 import secrets
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from deploy.errors import Fault
 from deploy.job import JOB_NAME
@@ -27,7 +22,10 @@ from deploy.local import ports
 from deploy.local.checkpoints import Checkpoint, CheckpointStore, JobNote
 from deploy.local.engine import EngineSetup
 from deploy.local.flink import FlinkAway, FlinkRest, JobView
-from deploy.local.processes import leashed
+from deploy.local.follow import Follow
+from deploy.local.generations import Generation, GenerationStore, hand_over
+from deploy.local.submitter import Submitter
+from pipeline.rules.detector import DETECTOR_VERSION
 
 Emit = Callable[..., None]
 """Tells the supervisor: ``emit(event, **fields)``."""
@@ -45,8 +43,23 @@ _STATE_IS_NO_USE: Final = ("StateVersionError", "LogReplacedError")
 Kafka's log than this one."""
 
 
+_DRAIN_SECONDS: Final = 45.0
+"""What a job with old rules is given to tell all until the new ones were asked for."""
+
+
 class _NotRestored(Exception):
     """This checkpoint is no use; the next one, or a replay."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRules:
+    """The topic files in force."""
+
+    version: str
+    topics: tuple[str, ...]
+    files: Mapping[str, str]
+    asked_at: float
+    """Seconds since 1970: what topics new to the service tell begins then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +68,13 @@ class PipelineJob:
 
     engine: EngineSetup
     kafka: str
-    topic_files: Mapping[str, str]
+    rules: JobRules
+    is_changed: Callable[[], bool]
+    """Whether other rules are in force by now."""
     emit: Emit
 
     def run(self) -> None:
-        """Attach or start, then watch until the job is over.
+        """Attach or start, then watch until other rules are in force.
 
         Raises:
             Fault: the job ended or cannot be started; to be run again.
@@ -74,37 +89,75 @@ class PipelineJob:
             jobs = self._rest.active_jobs()
         except FlinkAway:
             return None
+        current = self._generations.current()
         for job_id in jobs:
-            if self._store.note_of(job_id) is not None:
-                self.emit("running", job=job_id, how="attached")
-                return job_id
-            # Started, and the one who did so was killed before it knew whether state came back.
+            note = self._store.note_of(job_id)
+            if note is not None and current is not None and note.generation == current.name:
+                if not self._outdated(note):
+                    self.emit(
+                        "running",
+                        job=job_id,
+                        how="attached",
+                        generation=current.name,
+                        live=current.live,
+                    )
+                    return job_id
+                self._drain(job_id, current)
+            # Of other rules; or the one who started it was killed before it knew whether state
+            # came back.
             self._cancel(job_id)
         return None
+
+    def _outdated(self, note: JobNote) -> str | None:
+        """Why state of that job cannot be gone on with; None: it can."""
+        if note.rules != self.rules.version:
+            return "the topic files have changed"
+        if note.detector != DETECTOR_VERSION:
+            return f"the detector has changed to version {DETECTOR_VERSION}"
+        return None
+
+    def _drain(self, job_id: str, generation: Generation) -> None:
+        """Let the job tell all that was to be told when the new rules were asked for."""
+        self.emit("rules-changing", version=self.rules.version)
+        follow = Follow(self._rest, self._generations, generation.topics)
+        end = time.monotonic() + _DRAIN_SECONDS
+        try:
+            job = self._rest.job(job_id)
+            while follow.told_until() < self.rules.asked_at and time.monotonic() < end:
+                time.sleep(_LOOK_SECONDS)
+                follow.look(job)
+        except FlinkAway:
+            pass  # what it did not tell, the next one will
 
     def _start(self) -> str:
         request = self.engine.folder / REPLAY_REQUEST
         if request.exists():
             return self._replay(_read(request))
-        candidates = self._store.newest_first()
-        if not candidates:
-            return self._replay("there is no checkpoint")
-        rules = digest(self.topic_files)
-        if candidates[0].note.rules != rules:
-            return self._replay("the topic files have changed")
+        current = self._generations.current()
+        found = self._store.newest_first()
+        # Never state of another generation: others have told since what it would tell again.
+        candidates = [c for c in found if current and c.note.generation == current.name]
+        if current is None or not candidates:
+            begun = current is not None and not current.live and current.rules == self.rules.version
+            if current is not None and begun:
+                return self._replay(current.reason)
+            changed = found and self._outdated(found[0].note)
+            return self._replay(changed or "there is no checkpoint")
+        if outdated := self._outdated(candidates[0].note):
+            return self._replay(outdated)
         reasons = []
         for checkpoint in candidates:
             try:
-                return self._restore(checkpoint)
+                return self._restore(checkpoint, current)
             except _NotRestored as e:
                 reasons.append(f"{checkpoint.folder.name}: {e}")
                 self.emit("not-restored", checkpoint=str(checkpoint.folder), reason=str(e))
         return self._replay(f"no checkpoint can be restored ({'; '.join(reasons)[:500]})")
 
-    def _restore(self, checkpoint: Checkpoint) -> str:
+    def _restore(self, checkpoint: Checkpoint, generation: Generation) -> str:
         self.engine.configure(restore_from=checkpoint.folder)
         try:
-            job = self._submit(checkpoint.note.generation)
+            job = self._submit(generation)
             came_from = self._rest.checkpoints(job.job_id).restored_from
         except FlinkAway as e:
             raise Fault(f"the engine went away while the job started: {e}") from e
@@ -116,13 +169,21 @@ class PipelineJob:
         if _comparable(job.vertices) != _comparable(checkpoint.note.vertices):
             self._cancel(job.job_id)
             raise _NotRestored("the job's steps are not those that the state belongs to")
-        self._note(job, checkpoint.note.generation)
-        self.emit("running", job=job.job_id, how="restored", checkpoint=str(checkpoint.folder))
+        self._note(job, generation)
+        self.emit(
+            "running",
+            job=job.job_id,
+            how="restored",
+            checkpoint=str(checkpoint.folder),
+            generation=generation.name,
+            live=generation.live,
+        )
         return job.job_id
 
     def _replay(self, reason: str) -> str:
         """Start empty, from the earliest records that Kafka retains: on purpose, and said so."""
-        generation = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+        generation = self._next_generation(reason)
+        self._generations.save(generation)
         self.engine.configure(restore_from=None)
         try:
             job = self._submit(generation)
@@ -130,10 +191,30 @@ class PipelineJob:
             raise Fault(f"the job does not start: {e}") from e
         self._note(job, generation)
         (self.engine.folder / REPLAY_REQUEST).unlink(missing_ok=True)
-        self.emit("running", job=job.job_id, how="replay", reason=reason, generation=generation)
+        self.emit(
+            "running", job=job.job_id, how="replay", reason=reason, generation=generation.name
+        )
         return job.job_id
 
-    def _submit(self, generation: str) -> JobView:
+    def _next_generation(self, reason: str) -> Generation:
+        """A new run, with what it takes over from those before."""
+        now = datetime.now(UTC)
+        told = self._generations.told()
+        asked_at = int(self.rules.asked_at)
+        taken = hand_over(self.kafka, told, self.rules.topics, asked_at)
+        return Generation(
+            name=now.strftime("%Y%m%dT%H%M%S.%fZ"),
+            rules=self.rules.version,
+            started_at=now.timestamp(),
+            reason=reason,
+            topics={
+                topic: taken.handovers[topic].since if topic in taken.handovers else 0
+                for topic in self.rules.topics
+            },
+            handover={topic: left.to_json() for topic, left in taken.handovers.items()},
+        )
+
+    def _submit(self, generation: Generation) -> JobView:
         """Hand the job over and wait until Flink runs it.
 
         Raises:
@@ -144,14 +225,15 @@ class PipelineJob:
         name = f"{JOB_NAME}-{secrets.token_hex(4)}"
         options = {
             "bootstrap": self.kafka,
-            "topic_files": dict(self.topic_files),
+            "topic_files": dict(self.rules.files),
             "job_endpoint": f"{ports.HOST}:{at.job}",
             "artifact_endpoint": f"{ports.HOST}:{at.artifact}",
             "worker_pool": f"{ports.HOST}:{at.workers}",
-            "generation": generation,
+            "generation": generation.name,
+            "handover": dict(generation.handover),
             "name": name,
         }
-        with _Submitter(options) as submitter:
+        with Submitter(options) as submitter:
             end = time.monotonic() + _START_SECONDS
             while time.monotonic() < end:
                 failure = submitter.failure()
@@ -175,7 +257,7 @@ class PipelineJob:
         return None
 
     def _watch(self, job_id: str) -> str | None:
-        """Look until a replay is due, and return the reason for it.
+        """Look until a replay is due, and return the reason for it; None: other rules are in force.
 
         Raises:
             Fault: the job is over, or the engine is gone.
@@ -183,6 +265,9 @@ class PipelineJob:
         away = 0
         seen_failure = self._failure(job_id)
         pruned = False
+        generation = self._generations.current()
+        assert generation is not None  # noqa: S101 - the job belongs to it
+        follow = Follow(self._rest, self._generations, generation.topics)
         while True:
             time.sleep(_WATCH_SECONDS)
             try:
@@ -193,6 +278,7 @@ class PipelineJob:
                 if not pruned and self._rest.checkpoints(job_id).completed:
                     self._store.prune(keep=job_id)
                     pruned = True
+                follow.look(job)
             except FlinkAway as e:
                 away += 1
                 if away >= _AWAY_LIMIT or not ports.answers(self.engine.ports.job):
@@ -204,9 +290,30 @@ class PipelineJob:
                 if any(error in failure[1] for error in _STATE_IS_NO_USE):
                     return f"the restored state is no use: {failure[1]}"
             seen_failure = failure
+            if not generation.live:
+                generation = self._come_live(generation, follow)
             request = self.engine.folder / REPLAY_REQUEST
             if request.exists():
                 return _read(request)
+            if self.is_changed():
+                return None
+
+    def _come_live(self, generation: Generation, follow: Follow) -> Generation:
+        """The generation; live, and said to be so, once it has told all until its start."""
+        reached = follow.confirmed
+        if reached < generation.started_at:
+            self.emit("rules-progress", through=_iso(reached) if reached else None)
+            return generation
+        generation = replace(generation, live=True)
+        self._generations.save(generation)
+        self.emit(
+            "rules-live",
+            version=generation.rules,
+            generation=generation.name,
+            topics=list(generation.topics),
+            seconds=round(time.time() - generation.started_at, 1),
+        )
+        return generation
 
     def _failure(self, job_id: str) -> tuple[int, str] | None:
         try:
@@ -230,8 +337,9 @@ class PipelineJob:
             time.sleep(_LOOK_SECONDS)
         raise Fault(f"the job {job_id} cannot be ended; see logs/engine.log")
 
-    def _note(self, job: JobView, generation: str) -> None:
-        self._store.note(job.job_id, JobNote(generation, digest(self.topic_files), job.vertices))
+    def _note(self, job: JobView, generation: Generation) -> None:
+        note = JobNote(generation.name, generation.rules, job.vertices, DETECTOR_VERSION)
+        self._store.note(job.job_id, note)
 
     @property
     def _rest(self) -> FlinkRest:
@@ -241,11 +349,9 @@ class PipelineJob:
     def _store(self) -> CheckpointStore:
         return CheckpointStore(self.engine.checkpoints)
 
-
-def digest(topic_files: Mapping[str, str]) -> str:
-    """Names a set of topic files by its content."""
-    text = json.dumps(sorted(topic_files.items()))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    @property
+    def _generations(self) -> GenerationStore:
+        return GenerationStore(self.engine.folder)
 
 
 def _comparable(vertices: Mapping[str, str]) -> dict[str, str]:
@@ -253,58 +359,12 @@ def _comparable(vertices: Mapping[str, str]) -> dict[str, str]:
     return {vertex: " ".join(sorted(re.split(r"\W+", name))) for vertex, name in vertices.items()}
 
 
+def _iso(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()
+
+
 def _read(request: Path) -> str:
     try:
         return request.read_text(encoding="utf-8").strip() or "it was asked for"
     except OSError:
         return "it was asked for"
-
-
-class _Submitter:
-    """`deploy.local.submit` as a child, as long as the block lasts."""
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self.accepted = False
-        self._failure: str | None = None
-        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._process = subprocess.Popen(
-            leashed([sys.executable, "-m", "deploy.local.submit"]),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-        assert self._process.stdin is not None  # noqa: S101 - asked for with PIPE
-        json.dump(options, self._process.stdin)
-        self._process.stdin.close()
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def __enter__(self) -> _Submitter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # It only looks on: the job is the engine's.
-        self._process.kill()
-        self._process.wait()
-
-    def failure(self) -> str | None:
-        """Why it failed; None while it has not."""
-        while not self._events.empty():
-            event = self._events.get()
-            if event["event"] == "accepted":
-                self.accepted = True
-            else:
-                self._failure = event["reason"]
-        return self._failure
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - asked for with PIPE
-        for line in self._process.stdout:
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue  # a word of some library
-            if isinstance(event, dict) and "event" in event:
-                self._events.put(event)
-        code = self._process.wait()
-        self._events.put({"event": "failed", "reason": f"the submitting process ended: {code}"})

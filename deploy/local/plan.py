@@ -134,10 +134,10 @@ def check_topics(settings: Settings) -> tuple[Path, tuple[str, ...]]:
     Raises:
         WrongUse: a file is wrong.
     """
-    from deploy.topic_files import read_topic_files, topics_folder
+    from deploy.topic_files import read_topic_files, rules_in_force
     from pipeline.rules.topic_file import TopicFileError, TopicSet
 
-    folder = settings.topics or topics_folder()
+    folder = rules_in_force(settings.home, settings.topics).folder
     try:
         topics = TopicSet.parse(read_topic_files(folder)).topics
     except TopicFileError as e:

@@ -5,18 +5,32 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from typing import Any
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
 
+from deploy.applied_topics import read_applied
 from deploy.errors import Fault, WrongUse
 from deploy.local.jars import JarStore
 from deploy.local.java import find_java
 from deploy.local.layout import Layout
-from deploy.local.pipeline_job import PipelineJob
+from deploy.local.pipeline_job import JobRules, PipelineJob
 from deploy.local.plan import engine_setup
+from deploy.local.rules_status import (
+    CHANGING,
+    LIVE,
+    REPLAYING,
+    STARTING,
+    RulesStatus,
+    write_status,
+)
 from deploy.local.running import kafka_of
 from deploy.pipeline_metrics import export_pipeline_metrics
 from deploy.settings import PREFIX, Settings
-from deploy.topic_files import read_topic_files, topics_folder
+from deploy.topic_files import read_topic_files, rules_in_force
+from pipeline.rules.topic_file import TopicSet
+from pipeline.rules.topic_model import TopicFileError
 
 
 def run_on_our_engine(settings: Settings) -> None:
@@ -38,14 +52,73 @@ def run_on_our_engine(settings: Settings) -> None:
         export_pipeline_metrics(kafka, settings.port_pipeline_metrics)
     except OSError as e:
         raise Fault(f"port {settings.port_pipeline_metrics} for the metrics: {e.strerror}") from e
-    PipelineJob(
-        engine_setup(settings, layout, find_java().path, JarStore().class_path("flink")),
-        kafka,
-        read_topic_files(settings.topics or topics_folder()),
-        _emit,
-    ).run()
+    setup = engine_setup(settings, layout, find_java().path, JarStore().class_path("flink"))
+    while True:
+        # Ends when other rules are in force: then all over with those.
+        force = _Force(settings)
+        voice = _Voice(layout.run, force)
+        try:
+            PipelineJob(setup, kafka, force.rules, force.is_changed, voice.emit).run()
+        except Fault as e:
+            voice.report(fault=str(e))
+            raise
 
 
-def _emit(event: str, **fields: Any) -> None:
-    """A line that the supervisor passes on."""
-    print(json.dumps({"event": event, **fields}), flush=True)  # noqa: T201 - its output
+class _Force:
+    """The rules in force when it was made, and whether others are by now."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._home, self._setting = settings.home, settings.topics
+        self._applied = read_applied(self._home)
+        found = rules_in_force(self._home, self._setting)
+        files = read_topic_files(found.folder)
+        try:
+            topics = TopicSet.parse(files)
+        except TopicFileError as e:
+            raise WrongUse(f"topics: {found.folder}/{e.faults[0]}") from e
+        self.rules = JobRules(
+            topics.version,
+            tuple(topic.name for topic in topics.topics),
+            files,
+            time.time() if found.asked_at is None else found.asked_at,
+        )
+
+    @property
+    def setting(self) -> str | None:
+        """The folder that the setting names."""
+        return None if self._setting is None else str(self._setting)
+
+    def is_changed(self) -> bool:
+        """Looks at one small file, unless that has changed."""
+        applied = read_applied(self._home)
+        if applied == self._applied:
+            return False
+        self._applied = applied
+        folder = rules_in_force(self._home, self._setting).folder
+        return TopicSet.parse(read_topic_files(folder)).version != self.rules.version
+
+
+_STATES: Final = {"rules-changing": CHANGING, "rules-progress": REPLAYING, "rules-live": LIVE}
+
+
+class _Voice:
+    """Tells the supervisor by lines, and `topics apply` by the status file."""
+
+    def __init__(self, run: Path, force: _Force) -> None:
+        self._run = run
+        self._status = RulesStatus(force.rules.version, STARTING, force.setting)
+        self.report()
+
+    def report(self, **changes: Any) -> None:
+        """Write the status anew where it changes."""
+        self._status = replace(self._status, **changes)
+        write_status(self._run, self._status)
+
+    def emit(self, event: str, **fields: Any) -> None:
+        """A line that the supervisor passes on; progress is for the status only."""
+        if event in _STATES:
+            self.report(state=_STATES[event], through=fields.get("through"))
+        if event == "running" and fields.get("live"):
+            self.report(state=LIVE)
+        if event != "rules-progress":
+            print(json.dumps({"event": event, **fields}), flush=True)  # noqa: T201 - its output

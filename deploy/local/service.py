@@ -13,6 +13,7 @@ from deploy.local.layout import Layout
 from deploy.local.parts import make_topics, parts_of
 from deploy.local.plan import Plan, check_files, check_room, make_plan
 from deploy.local.processes import Register
+from deploy.local.rules_status import forget_status
 from deploy.local.running import forget_ready, note_ready
 from deploy.local.supervisor import Supervisor
 from deploy.settings import Settings
@@ -42,6 +43,7 @@ def _run(settings: Settings, layout: Layout, tell: Listener) -> None:
         leftovers = register.end_leftovers()
         if leftovers:
             tell({"event": "leftovers-ended", "parts": [entry.part for entry in leftovers]})
+        forget_status(layout.run)
         plan = make_plan(settings)
         tell({"event": "starting", "home": str(settings.home)})
         if plan.kafka is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Any, Final
@@ -23,6 +23,7 @@ from pipeline.contracts.codec import decode, encode
 from pipeline.contracts.raw import Keyed
 from pipeline.contracts.records import FeedStatus, TaggedArticle
 from pipeline.rules.detector import TICK, DetectorSettings, TickResult, TopicDetector
+from pipeline.rules.handover import Handover, Teller
 from pipeline.transforms.kept import Journal, Opened
 from pipeline.transforms.wire import ARTICLE, Placed, at, stamp
 
@@ -39,7 +40,7 @@ _QUIET_FOR_MS: Final = 48 * 3_600_000
 
 _HEARD: Final = b"h"
 _TICKED: Final = b"t"
-_TIME_BYTES: Final = 8
+_NUMBER_BYTES: Final = 8
 
 
 @dataclass
@@ -53,19 +54,22 @@ class DetectSpikes(beam.PTransform[Any, Any]):
     settings: Mapping[str, DetectorSettings]
     """Of each topic."""
     rules_version: str
+    handovers: Mapping[str, Handover] = field(default_factory=dict)
+    """By topic: what a run before this one has left. Fixed for a generation: state rests on it."""
 
     def expand(self, news: PCollection[Any]) -> Any:
         """Two outputs: ``main`` (alerts) and `SERIES`."""
         return news | "DetectSpikes" >> beam.ParDo(
-            _DetectSpikes(dict(self.settings), self.rules_version)
+            _DetectSpikes(dict(self.settings), self.rules_version, dict(self.handovers))
         ).with_outputs(SERIES, main="main")
 
 
 class _Watch:
-    """The detector of one topic, and what waits for its next tick."""
+    """The detector of one topic, who tells its alerts, and what waits for its next tick."""
 
-    def __init__(self, detector: TopicDetector, last_ms: int = -1) -> None:
+    def __init__(self, detector: TopicDetector, teller: Teller, last_ms: int = -1) -> None:
         self.detector = detector
+        self.teller = teller
         self.last_ms = last_ms
         """The newest tick; -1 before the first."""
         self.heard_ms = -1
@@ -100,7 +104,8 @@ class _Watch:
             else:
                 self.detector.exposure(decode(FeedStatus, record), _time(placed.time_ms))
         self.last_ms = time_ms
-        return self.detector.tick(_time(time_ms))
+        result = self.detector.tick(_time(time_ms))
+        return replace(result, alerts=self.teller.tell(time_ms // 1000, result.alerts))
 
 
 class _DetectSpikes(beam.DoFn):
@@ -110,9 +115,15 @@ class _DetectSpikes(beam.DoFn):
     TICK = TimerSpec("tick", TimeDomain.WATERMARK)
     QUIET = TimerSpec("quiet", TimeDomain.WATERMARK)
 
-    def __init__(self, settings: dict[str, DetectorSettings], rules_version: str) -> None:
+    def __init__(
+        self,
+        settings: dict[str, DetectorSettings],
+        rules_version: str,
+        handovers: Mapping[str, Handover] | None = None,
+    ) -> None:
         self._settings, self._rules_version = settings, rules_version
-        self._journal = Journal("DetectSpikes", 1, self._rebuild)
+        self._handovers = handovers or {}
+        self._journal = Journal("DetectSpikes", 2, self._rebuild)
 
     def setup(self) -> None:
         self._held = self._journal.memory.hold()
@@ -170,7 +181,7 @@ class _DetectSpikes(beam.DoFn):
         # All ticks that are due, the quiet ones before this one too.
         while (due := w.next_ms()) is not None and due <= until:
             result = w.tick(due)
-            watch.append(since, _TICKED + due.to_bytes(_TIME_BYTES, "big"))
+            watch.append(since, _TICKED + due.to_bytes(_NUMBER_BYTES, "big"))
             w.logged += 1
             for alert in result.alerts:
                 yield at(until, Keyed(alert.alert_id, encode(alert)))
@@ -185,8 +196,10 @@ class _DetectSpikes(beam.DoFn):
 
     def _snapshot(self, watch: Opened[_Watch], snapshot: Any, since: Any) -> None:
         w = watch.value
-        state = [w.last_ms.to_bytes(_TIME_BYTES, "big"), w.heard_ms.to_bytes(_TIME_BYTES, "big")]
-        watch.rewrite(snapshot, [b"".join(state) + w.detector.dumps()])
+        teller = w.teller.dumps()
+        head = (w.last_ms, w.heard_ms, len(teller))
+        state = [number.to_bytes(_NUMBER_BYTES, "big") for number in head]
+        watch.rewrite(snapshot, [b"".join([*state, teller, w.detector.dumps()])])
         watch.rewrite(since, [_HEARD + placed.pack() for placed in sorted(w.waiting)])
         w.logged = len(w.waiting)
 
@@ -195,16 +208,20 @@ class _DetectSpikes(beam.DoFn):
         (snapshots, since) = logs
         if snapshots:
             state = snapshots[-1]
-            last, heard = (
-                int.from_bytes(state[i : i + _TIME_BYTES], "big") for i in (0, _TIME_BYTES)
+            last, heard, size = (
+                int.from_bytes(state[i : i + _NUMBER_BYTES], "big")
+                for i in range(0, 3 * _NUMBER_BYTES, _NUMBER_BYTES)
             )
-            detector = TopicDetector.loads(
-                state[2 * _TIME_BYTES :], settings, rules_version=self._rules_version
-            )
-            watch = _Watch(detector, last)
+            end = 3 * _NUMBER_BYTES + size
+            teller = Teller.loads(state[3 * _NUMBER_BYTES : end])
+            detector = TopicDetector.loads(state[end:], settings, rules_version=self._rules_version)
+            watch = _Watch(detector, teller, last)
             watch.heard_ms = heard
         else:
-            watch = _Watch(TopicDetector(topic, settings, rules_version=self._rules_version))
+            watch = _Watch(
+                TopicDetector(topic, settings, rules_version=self._rules_version),
+                Teller(self._handovers.get(topic)),
+            )
         for entry in since:
             if entry[:1] == _HEARD:
                 watch.hear(Placed.unpack(entry[1:]))

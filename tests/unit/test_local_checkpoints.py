@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploy.local.checkpoints import CheckpointStore, JobNote
 from deploy.local.flink import _root_cause
-from deploy.local.pipeline_job import _comparable, digest
+from deploy.local.pipeline_job import _comparable
 
 NOTE = JobNote("20261125T000000Z", "rules", {"a1": "Read"})
 
@@ -63,11 +63,6 @@ def test_vertices_are_the_same_when_only_the_order_of_their_steps_differs() -> N
 
     assert _comparable(one) == _comparable(other)
     assert _comparable(one) != _comparable({"a1": "Count", "b2": "[4]{Read, Tag, Write}"})
-
-
-def test_the_digest_of_topic_files_goes_by_content_not_by_order() -> None:
-    assert digest({"a": "1", "b": "2"}) == digest({"b": "2", "a": "1"})
-    assert digest({"a": "1"}) != digest({"a": "2"})
 
 
 def test_of_a_stack_trace_pythons_own_error_is_told_first() -> None:

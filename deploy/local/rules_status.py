@@ -1,0 +1,71 @@
+"""What the running service says about its rules: the pipeline writes it, `topics apply` reads it.
+
+A file below the home's ``run`` folder, replaced in one step.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+_FILE: Final = "rules.json"
+
+STARTING: Final = "starting"
+CHANGING: Final = "changing"
+REPLAYING: Final = "replaying"
+LIVE: Final = "live"
+
+
+@dataclass(frozen=True, slots=True)
+class RulesStatus:
+    """Which rules the service decides by, and whether they have caught up."""
+
+    version: str
+    state: str
+    """``starting``, ``changing`` (the old rules tell what is theirs), ``replaying`` or ``live``."""
+    setting: str | None
+    """The folder that ``STRAITWATCH_TOPICS`` names for the service."""
+    through: str | None = None
+    """While replaying: until when it has got, ISO 8601."""
+    fault: str | None = None
+    """Why the pipeline could not go on at its last attempt; it tries again."""
+
+
+def write_status(run: Path, status: RulesStatus) -> None:
+    """Replace the status of the service whose ``run`` folder this is."""
+    new = run / f"{_FILE}.new"
+    new.write_text(json.dumps(asdict(status)), encoding="utf-8")
+    new.replace(run / _FILE)
+
+
+def read_status(run: Path) -> RulesStatus | None:
+    """The newest status; None: there is none."""
+    try:
+        return RulesStatus(**json.loads((run / _FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def forget_status(run: Path) -> None:
+    """A new service begins: what a former one said is over."""
+    (run / _FILE).unlink(missing_ok=True)
+
+
+def is_running(run: Path) -> bool:
+    """Whether a service holds the home whose ``run`` folder this is."""
+    try:
+        descriptor = os.open(run / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(descriptor)

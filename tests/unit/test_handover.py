@@ -134,6 +134,14 @@ def test_an_alert_that_the_new_rules_do_not_see_is_closed_with_the_reason() -> N
     assert (said[0].revision, said[0].state) == (4, CLOSED)
 
 
+def test_an_alert_is_closed_too_when_the_new_rules_saw_its_end_before() -> None:
+    left = alert(3, -20, UP, name="left", raised=-500)
+
+    said = told(Teller(Handover(T, left)), alert(1, -50), alert(2, -30, CLOSED))
+
+    assert said == [closing(left, T + 100, CLOSED_BY_RULES)]
+
+
 def test_what_was_under_way_unknown_stays_silent_until_it_rises() -> None:
     decided = [
         alert(1, -50),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +32,7 @@ from pipeline.contracts.records import (
 from pipeline.graph import Rules, Sinks, Sources, build
 from pipeline.io.memory import ReadMemory, WriteMemory, written
 from pipeline.rules.detector import DetectorSettings
+from pipeline.rules.handover import Handover
 from pipeline.rules.stories import StorySettings
 from pipeline.transforms import detect_spikes
 
@@ -164,10 +165,12 @@ def run() -> Callable[..., Out]:
     def run_it(
         articles: Iterable[RawBatch] | beam.PTransform[Any, Any],
         feeds: Iterable[RawBatch] | beam.PTransform[Any, Any] = (),
+        handovers: Mapping[str, Handover] | None = None,
     ) -> Out:
         name = f"run-{next(_names)}"
         with beam.Pipeline(runner=FnApiRunner(), options=_OPTIONS) as root:
-            build(root, Sources(_source(articles), _source(feeds)), sinks(name), rules(), "test")
+            sources = Sources(_source(articles), _source(feeds))
+            build(root, sources, sinks(name), rules(), "test", handovers)
         return Out(
             tagged=[decode(TaggedArticle, r.value) for r in written(f"{name}/tagged")],
             series=[decode(SeriesPoint, r.value) for r in written(f"{name}/series")],

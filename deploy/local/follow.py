@@ -40,7 +40,8 @@ class Follow:
         """
         began = self._rest.checkpoints(job.job_id).triggered_ms
         if self._mark is not None and began is not None and began > self._seen_ms + _SETTLE_MS:
-            self.confirmed = max(self.confirmed, self._mark // 1000)
+            # Timers at the watermark itself have fired too.
+            self.confirmed = max(self.confirmed, self._mark // 1000 + 1)
             self._generations.tell(Told(self.confirmed, self._topics))
             self._mark = None
         if self._mark is None:

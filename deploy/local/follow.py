@@ -39,14 +39,16 @@ class Follow:
             FlinkAway: it does not answer.
         """
         began = self._rest.checkpoints(job.job_id).triggered_ms
-        if self._mark is not None and began is not None and began > self._seen_ms + _SETTLE_MS:
+        if self._mark is not None and (began is None or began <= self._seen_ms + _SETTLE_MS):
+            return
+        mark = self._rest.watermark(job, _DECIDES)
+        # Lower than before: the job was restored in between, and may not be there again yet.
+        if self._mark is not None and mark is not None and mark >= self._mark:
             # Timers at the watermark itself have fired too.
             self.confirmed = max(self.confirmed, self._mark // 1000 + 1)
             self._generations.tell(Told(self.confirmed, self._topics))
-            self._mark = None
-        if self._mark is None:
-            self._mark = self._rest.watermark(job, _DECIDES)
-            self._seen_ms = time.time() * 1000
+        self._mark = mark
+        self._seen_ms = time.time() * 1000
 
     def told_until(self) -> int:
         """Until when all was told, by this job or those before; 0: not known."""

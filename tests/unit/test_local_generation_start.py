@@ -196,6 +196,23 @@ def test_what_was_told_is_known_once_a_checkpoint_began_after_it(
     assert followed.confirmed == 991
 
 
+def test_a_job_that_was_restored_in_between_has_told_less_than_it_had_come_to(
+    tmp_path: Path, flink: FakeFlink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deploy.local import follow
+
+    monkeypatch.setattr(follow.time, "time", lambda: 1000.0)
+    store = GenerationStore(tmp_path)
+    followed = Follow(flink, store, {})  # type: ignore[arg-type]
+    flink.mark_ms, flink.triggered_ms = 990_000, 999_000
+    followed.look(flink.job("job"))
+
+    flink.triggered_ms, flink.mark_ms = 1_005_000, 960_000
+    followed.look(flink.job("job"))
+
+    assert store.told() is None
+
+
 def test_a_generation_is_live_once_it_has_told_until_its_start(
     tmp_path: Path, flink: FakeFlink
 ) -> None:

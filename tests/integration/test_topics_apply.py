@@ -178,6 +178,7 @@ def test_a_topic_is_added_while_the_supervisor_is_killed_in_the_middle(
     newsroom.status()
     wait_until(lambda: bool(alerts_on(kafka, "harbour")), "an alert on the harbour", 60)
     told = alerts_on(kafka, "harbour")
+    newsroom.close()
 
     wider = tmp_path / "wider"
     wider.mkdir()
@@ -193,7 +194,6 @@ def test_a_topic_is_added_while_the_supervisor_is_killed_in_the_middle(
     _, words = applying.communicate(timeout=60)
     assert applying.returncode == 1
     assert "next start" in words.splitlines()[-1]
-    newsroom.close()
 
     service.again()
     ready = service.until("ready")

@@ -36,7 +36,7 @@ from pipeline.rules.severity import corroborated_level, severity_of
 from pipeline.rules.spike import tail_score
 from pipeline.rules.times import BUCKET, MINUTE, OutletClocks, moment, seconds
 
-DETECTOR_VERSION: Final = "1"
+DETECTOR_VERSION: Final = "2"
 """Changes whenever the same input may give other alerts, or the state another form."""
 
 TICK: Final = timedelta(seconds=5)
@@ -121,10 +121,14 @@ class TopicDetector:
         self._pending_status.append((arrival, status))
 
     def next_tick(self, now: datetime) -> datetime:
-        """When `tick` must be called next: soon while something waits, else at the bucket's end."""
+        """When `tick` must be called next: soon while something waits, else at the bucket's end.
+
+        An import that comes to rest is learned at once too.
+        """
         second = seconds(now)
         bucket_end = (second // BUCKET + 1) * BUCKET
         waiting = [a for a, _ in self._pending] + [a for a, _ in self._pending_status]
+        waiting += [r - 1 for c in (self._escalation, self._volume) if (r := c.rests_at)]
         if not waiting:
             return moment(bucket_end)
         due = max(min(waiting), second) // _TICK_S * _TICK_S + _TICK_S
@@ -149,9 +153,12 @@ class TopicDetector:
         self._advance(second // BUCKET, statuses)
         while statuses:
             self._record(statuses.pop(0)[1])
-        for core in (self._escalation, self._volume):
-            core.rest(second)
-        # Time alone makes nothing more surprising: a series is looked at when news has come.
+        # Time alone makes nothing more surprising: a series is looked at when news has come, or
+        # when an imported archive has just taught what is usual.
+        if self._escalation.rest(second):
+            news |= _ESCALATION
+        if self._volume.rest(second):
+            news |= _VOLUME
         spike = self._escalation.score(second) if news & _ESCALATION else None
         volume = self._volume.score(second) if news & _VOLUME else None
         alerts = tuple(self._follow(second, self._strongest(spike, volume)))
@@ -460,8 +467,13 @@ class TopicDetector:
 
 
 def upper_bound(expected: float, variance: float) -> float:
-    """The largest count that is not yet unusual: its tail is above one in a hundred."""
-    count = int(expected)
+    """The largest count that is not yet unusual: its tail is above one in a hundred.
+
+    At least 1, for one story alone is never unusual; 0 only where nothing can be counted.
+    """
+    if expected <= 0:
+        return 0.0
+    count = max(int(expected), 1)
     while tail_score(count + 1, max(expected, 0.02), max(variance, expected, 0.02)) < 2:
         count += 1
     return float(count)

@@ -47,7 +47,12 @@ class History:
 
     def is_at_rest(self, now: int) -> bool:
         """Whether something waits, and has come to rest."""
-        return self.touched is not None and now - self.touched >= REST
+        return self.rests_at is not None and now >= self.rests_at
+
+    @property
+    def rests_at(self) -> int | None:
+        """Second at which what waits has come to rest; None: nothing waits."""
+        return None if self.touched is None else self.touched + REST
 
     def first_hour(self) -> int | None:
         """Where the archive begins to be complete; None when it is too short to be one.

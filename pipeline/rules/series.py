@@ -26,6 +26,10 @@ from pipeline.rules.times import BUCKET, BUCKETS_AN_HOUR, HOUR
 WINDOWS: Final = (4, 6, 9, 12, 18, 24, 36, 54, 72, 108, 144, 288)
 """Buckets: 20 min to 24 h, each about half as long again. A coarser set costs minutes of delay."""
 
+START_GRACE: Final = HOUR // 2
+"""Seconds: what was published so shortly before the watch began is news; connectors mark older
+entries of a first poll as back-filled."""
+
 _YOUNG_WINDOWS: Final = (3, 6, 12)
 """Buckets: a quarter of an hour to one hour."""
 _PRIOR_COUNT: Final = 1.0
@@ -168,12 +172,14 @@ class SeriesCore:
     # -- counting
 
     def begin(self, second: int) -> None:
-        """Start watching at ``second``: what was published before is no news."""
+        """Start watching at ``second``: what was published `START_GRACE` before is no news."""
         bucket = second // BUCKET
         self._begun = second
-        self.since = self.bucket = self._base = bucket
+        self.since = self.bucket = bucket
+        self._base = (second - START_GRACE) // BUCKET
         self._history = History(bucket // BUCKETS_AN_HOUR)
-        self._append(bucket)
+        for b in range(self._base, bucket + 1):
+            self._append(b)
 
     def add(
         self,
@@ -206,7 +212,7 @@ class SeriesCore:
         if (
             teach_only
             or age > s.fresh
-            or at < self._begun
+            or at < self._begun - START_GRACE
             or (age > HOUR // 2 and self._exposure.is_flooding(self.bucket, group))
         ):
             self._late[index] += 1
@@ -249,6 +255,11 @@ class SeriesCore:
         if self.bucket % BUCKETS_AN_HOUR == 0:
             self._learn(self.bucket // BUCKETS_AN_HOUR - 3)
         self._append(self.bucket)
+
+    @property
+    def rests_at(self) -> int | None:
+        """When `rest` may learn; None: no archive waits."""
+        return self._history.rests_at
 
     def rest(self, now: int) -> bool:
         """Learn from an imported archive once it has come to rest; whether that was now."""
@@ -555,7 +566,7 @@ class SeriesCore:
     def _learn(self, hour: int) -> None:
         """Learn an hour that ended two hours ago, censored if it looks like a spike."""
         start = hour * BUCKETS_AN_HOUR - self._base
-        if start < 0 or self.since is None:
+        if start < 0 or hour * BUCKETS_AN_HOUR < self._begun // BUCKET:
             return
         part = slice(start, start + BUCKETS_AN_HOUR)
         count = sum(self._fresh[part])

@@ -178,11 +178,38 @@ def test_a_fresh_service_alerts_from_its_first_minutes_and_says_that_it_is_young
 def test_what_stood_in_the_feeds_at_the_start_raises_nothing() -> None:
     replay = Replay()
     standing = [
-        tagged(f"s{i}", START + i * timedelta(seconds=5), owner=f"o{i}", age=(2 + i) * MINUTE)
+        tagged(f"s{i}", START + i * timedelta(seconds=5), owner=f"o{i}", age=(32 + i) * MINUTE)
         for i in range(30)
     ]
     replay.until(START + timedelta(hours=1), standing)
     assert replay.alerts == []
+
+
+def test_what_was_published_half_an_hour_before_the_start_counts() -> None:
+    replay = Replay()
+    burst = [tagged(f"b{i}", START + MINUTE, owner=f"o{i}", age=(2 + i) * MINUTE) for i in range(8)]
+    replay.until(START + 2 * MINUTE, burst)
+    assert [a.observed.independent for a in replay.alerts] == [8]
+    assert replay.alerts[0].onset_at < START
+
+
+def test_the_first_tick_that_satisfies_the_rule_alerts_and_more_stories_escalate() -> None:
+    replay = Replay()
+    few = [tagged(f"f{i}", START + 4 * MINUTE, owner=f"o{i}", age=MINUTE) for i in range(4)]
+    fifth = tagged("f4", START + 6 * MINUTE, owner="o4", age=MINUTE)
+    more = [
+        tagged(f"m{i}", START + 8 * MINUTE, owner=f"p{i}", age=MINUTE, level=3) for i in range(6)
+    ]
+    replay.until(START + 20 * MINUTE, [*few, fifth, *more])
+    assert [(a.state, a.revision) for a in replay.alerts] == [
+        (AlertState.OPEN, 1),
+        (AlertState.ESCALATED, 2),
+    ]
+    opened, escalated = replay.alerts
+    assert opened.observed.independent == 5
+    assert timedelta(0) < opened.raised_at - fifth.article.seen_at <= timedelta(seconds=5)
+    assert escalated.observed.independent == 11
+    assert timedelta(0) < escalated.revised_at - more[0].article.seen_at <= timedelta(seconds=5)
 
 
 def archive(days: int, a_day: int, *, at: datetime, owners: int = 6) -> list[TaggedArticle]:
@@ -211,6 +238,34 @@ def test_an_imported_archive_makes_the_baseline_warm_from_its_own_start() -> Non
     assert last.baseline_since is not None
     assert timedelta(days=19) < START - last.baseline_since < timedelta(days=22)
     assert last.expected == pytest.approx(24 / 288, rel=0.3)
+
+
+def test_a_burst_amid_an_import_alerts_at_once_and_outlives_the_rebuild_of_history() -> None:
+    replay = Replay()
+    imported = archive(21, 24, at=START + 5 * MINUTE)
+    came = START + 5 * MINUTE + timedelta(seconds=20)
+    burst = [tagged(f"b{i}", came, owner=f"o{i}", age=(2 + i) * MINUTE) for i in range(8)]
+    later = [tagged(f"n{i}", came + MINUTE, owner=f"p{i}", age=MINUTE, level=3) for i in range(4)]
+    replay.until(START + 10 * MINUTE, [*imported, *burst, *later])
+    first, second = replay.alerts
+    assert first.raised_at - came <= timedelta(seconds=5)
+    assert first.observed.independent == 8
+    assert not first.baseline.warm
+    assert second.state is AlertState.ESCALATED
+    assert second.observed.independent == 12
+    assert second.baseline.warm
+
+
+def test_a_burst_too_small_without_a_baseline_is_scored_when_the_archive_is_learned() -> None:
+    replay = Replay()
+    imported = archive(21, 24, at=START + 5 * MINUTE)
+    came = START + 5 * MINUTE + timedelta(seconds=20)
+    burst = [tagged(f"b{i}", came, owner=f"o{i}", age=2 * MINUTE, level=3) for i in range(4)]
+    replay.until(START + 10 * MINUTE, [*imported, *burst])
+    (alert,) = replay.alerts
+    assert alert.raised_at == START + 5 * MINUTE + timedelta(seconds=30)
+    assert alert.observed.independent == 4
+    assert alert.baseline.warm
 
 
 def test_a_second_import_adds_to_the_hours_of_the_first() -> None:

@@ -82,7 +82,7 @@ def write_topics(folder: Path, load: Load) -> None:
             "title": topic,
             "set": [
                 {"name": "subject", "weight": 3.0, "en": [subject(topic)]},
-                {"name": "force", "weight": 0.0, "en": [FORCE_WORD]},
+                {"name": "force", "en": [FORCE_WORD]},
             ],
             "escalation": [{"name": "force", "level": 3, "all": ["subject", "force"]}],
         }

@@ -64,13 +64,14 @@ def apply_topics(topics: TopicSet, wait_seconds: float) -> None:
         _say(f"rules {topics.version} are installed; no service runs, its next start takes them")
         return
     if wait_seconds:
-        _wait(run, topics.version, wait_seconds)
-        names = ", ".join(topic.name for topic in topics.topics)
-        _say(f"rules {topics.version} are live: {names}")
+        young = _wait(run, topics.version, wait_seconds).young
+        warm = ", ".join(topic.name for topic in topics.topics if topic.name not in young)
+        learning = f"; still learning what is usual: {', '.join(young)}" if young else ""
+        _say(f"rules {topics.version} are live; warm: {warm or 'none yet'}{learning}")
 
 
-def _wait(run: Path, version: str, wait_seconds: float) -> None:
-    """Until the service lives by that version.
+def _wait(run: Path, version: str, wait_seconds: float) -> RulesStatus:
+    """The service's status once it lives by that version.
 
     Raises:
         Fault: it does not.
@@ -81,7 +82,7 @@ def _wait(run: Path, version: str, wait_seconds: float) -> None:
     while time.monotonic() < end:
         status = read_status(run)
         if status is not None and status.version == version and status.state == LIVE:
-            return
+            return status
         if not is_running(run):
             raise Fault(
                 f"the service has stopped; rules {version} are installed, and its next start "

@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from connectors.bus.base import Start, drain
+from connectors.bus.base import Message, Start, drain
 from connectors.bus.errors import BusError
 from connectors.bus.kafka import KafkaPublisher, KafkaSubscriber
 from deploy.errors import Fault
 from pipeline.contracts import codec
 from pipeline.contracts.errors import DecodeError
-from pipeline.contracts.records import Alert, AlertState
-from pipeline.contracts.topics import ALERTS
+from pipeline.contracts.records import Alert, AlertState, Series, SeriesPoint
+from pipeline.contracts.topics import ALERTS, SERIES
 from pipeline.rules.handover import CLOSED_AS_DOUBLE, CLOSED_WITH_TOPIC, Handover, closing
 from pipeline.rules.times import seconds
 
@@ -170,16 +170,39 @@ def hand_over(kafka: str, told: Told | None, topics: Sequence[str], asked_at: in
     return taken
 
 
+def young_topics(kafka: str, topics: Iterable[str]) -> list[str]:
+    """Those of ``topics`` whose baseline is not warm by their newest point; Kafka away: none."""
+    newest: dict[bytes | None, bytes | None] = {}
+    try:
+        for message in _all_of(kafka, SERIES):
+            newest[message.key] = message.value
+    except BusError:
+        return []
+    keys = {topic: f"{topic}/{Series.ESCALATION}".encode() for topic in topics}
+    return [topic for topic, key in keys.items() if not _is_warm(newest.get(key))]
+
+
+def _is_warm(value: bytes | None) -> bool:
+    try:
+        return value is not None and codec.decode(SeriesPoint, value).warm
+    except DecodeError:
+        return False
+
+
 def _alerts(kafka: str) -> Iterator[Alert]:
+    for message in _all_of(kafka, ALERTS):
+        try:
+            yield codec.decode(Alert, message.value)
+        except DecodeError:
+            continue  # the desk names it
+
+
+def _all_of(kafka: str, topic: str) -> Iterator[Message]:
     subscriber = KafkaSubscriber(
-        kafka, [ALERTS], client_id="straitwatch-handover", start=Start.EARLIEST
+        kafka, [topic], client_id="straitwatch-handover", start=Start.EARLIEST
     )
     try:
-        for message in drain(subscriber):
-            try:
-                yield codec.decode(Alert, message.value)
-            except DecodeError:
-                continue  # the desk names it
+        yield from drain(subscriber)
     finally:
         subscriber.close()
 

@@ -23,7 +23,7 @@ from deploy.local.checkpoints import Checkpoint, CheckpointStore, JobNote
 from deploy.local.engine import EngineSetup
 from deploy.local.flink import FlinkAway, FlinkRest, JobView
 from deploy.local.follow import Follow
-from deploy.local.generations import Generation, GenerationStore, hand_over
+from deploy.local.generations import Generation, GenerationStore, hand_over, young_topics
 from deploy.local.submitter import Submitter
 from pipeline.rules.detector import DETECTOR_VERSION
 
@@ -311,6 +311,7 @@ class PipelineJob:
             version=generation.rules,
             generation=generation.name,
             topics=list(generation.topics),
+            young=young_topics(self.kafka, generation.topics),
             seconds=round(time.time() - generation.started_at, 1),
         )
         return generation

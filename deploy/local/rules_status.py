@@ -31,6 +31,8 @@ class RulesStatus:
     """The folder that ``STRAITWATCH_TOPICS`` names for the service."""
     through: str | None = None
     """While replaying: until when it has got, ISO 8601."""
+    young: tuple[str, ...] = ()
+    """Once live after a replay: topics whose baseline is not warm yet."""
     fault: str | None = None
     """Why the pipeline could not go on at its last attempt; it tries again."""
 
@@ -45,8 +47,9 @@ def write_status(run: Path, status: RulesStatus) -> None:
 def read_status(run: Path) -> RulesStatus | None:
     """The newest status; None: there is none."""
     try:
-        return RulesStatus(**json.loads((run / _FILE).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        raw = json.loads((run / _FILE).read_text(encoding="utf-8"))
+        return RulesStatus(**{**raw, "young": tuple(raw["young"])})
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 

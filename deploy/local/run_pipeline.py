@@ -117,7 +117,11 @@ class _Voice:
     def emit(self, event: str, **fields: Any) -> None:
         """A line that the supervisor passes on; progress is for the status only."""
         if event in _STATES:
-            self.report(state=_STATES[event], through=fields.get("through"))
+            self.report(
+                state=_STATES[event],
+                through=fields.get("through"),
+                young=tuple(fields.get("young", ())),
+            )
         if event == "running" and fields.get("live"):
             self.report(state=LIVE)
         if event != "rules-progress":

@@ -144,7 +144,7 @@ def test_it_waits_until_the_running_service_says_that_the_rules_are_live(
     said = capsys.readouterr().err
     assert "the service has been asked" in said
     assert "tagged and counted again" in said
-    assert f"rules {topics.version} are live: harbour" in said
+    assert f"rules {topics.version} are live; warm: harbour" in said
 
 
 def test_a_service_that_stops_meanwhile_is_said_in_one_line(

@@ -209,6 +209,7 @@ def test_a_topic_is_added_while_the_supervisor_is_killed_in_the_middle(
     assert again.returncode == 0, again.stderr
     live = service.until("rules-live")
     assert live["topics"] == ["ferry", "harbour"]
+    assert live["young"] == []
 
     # Old news is told by no new rule; what was told goes on.
     assert alerts_on(kafka, "ferry") == []

@@ -64,6 +64,8 @@ class Settings(BaseSettings):
     """Partitions of the articles topic when it is created."""
     jar_mirror: str | None = None
     """A Maven repository of your own for the jars; None: the public ones that jgo knows."""
+    connector: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "feeds"
+    """Name of this feed connector: another one for each that shares a database."""
     contact: str | None = None
     """An address or URL that feed owners can complain to; goes into the user agent."""
     websub_url: str | None = None

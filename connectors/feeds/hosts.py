@@ -5,7 +5,8 @@ The operator's own hosts (the allow-list) are exempt from the spacing: they were
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,6 +67,15 @@ class Hosts:
     def leave(self, host: str) -> None:
         """It is over."""
         self._hosts[host].active -= 1
+
+    @contextmanager
+    def lent(self, host: str) -> Iterator[None]:
+        """Free the place of one who holds it and asks ``host`` nothing for a while."""
+        self._hosts.setdefault(host, _Host()).active -= 1
+        try:
+            yield
+        finally:
+            self._hosts.setdefault(host, _Host()).active += 1
 
     def _tidy(self, now: float) -> None:
         if now < self._tidy_at:

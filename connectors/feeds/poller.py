@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from connectors.feeds import schedule
 from connectors.feeds.accept import Accepted, accept, is_met_anew
+from connectors.feeds.article_pages import ArticlePages
 from connectors.feeds.effects import Poll, effect_of
 from connectors.feeds.errors import LeaseLostError
 from connectors.feeds.feed_list import Feed, FeedList
@@ -106,6 +107,7 @@ class Poller:
         settings: PollerSettings = PollerSettings(),
         clock: Clock | None = None,
         rng: random.Random | None = None,
+        pages: ArticlePages | None = None,
     ) -> None:
         self._store = store
         self._journal = journal
@@ -126,6 +128,7 @@ class Poller:
         self._lanes = Lanes(settings.places, settings.slow_places)
         self._seen = Batcher(self._seen_all, database)
         self._large = asyncio.Semaphore(settings.large_bodies)
+        self._pages = pages
         self._nudged: set[str] = set()
 
     async def use(self, feeds: FeedList) -> None:
@@ -204,6 +207,11 @@ class Poller:
             anew = is_met_anew(row.last_answer_at, now)
             accepted = accept(feed, parsed, known, self._clock.now(), anew)
         result = replace(result, body=b"")
+        if accepted is not None and feed.full_text and self._pages is not None:
+            # The feed's own request is over: its place at the host is for the pages.
+            with self._hosts.lent(row.host):
+                articles = await self._pages.fill(accepted.articles)
+            accepted = replace(accepted, articles=articles)
         finished = FinishedPoll(
             f"{self._run}-{next(self._poll_number):010}",
             effect_of(

@@ -21,6 +21,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 from connectors.bus.base import Publisher
 from connectors.bus.errors import BusError, Unavailable
 from connectors.bus.kafka import KafkaPublisher
+from connectors.feeds import full_text
+from connectors.feeds.article_pages import ArticlePages
 from connectors.feeds.errors import FeedListError
 from connectors.feeds.feed_list import FeedList, read_feed_list
 from connectors.feeds.fetch import Fetcher, FetchLimits
@@ -28,7 +30,8 @@ from connectors.feeds.guard import Guard
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.journal import Journal
 from connectors.feeds.metrics import FeedMetrics
-from connectors.feeds.parse_workers import ParsePool
+from connectors.feeds.parse.limits import MAX_PAGE_BYTES
+from connectors.feeds.parse_workers import FullTextPool, ParsePool
 from connectors.feeds.poller import Poller, PollerSettings
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.database import open_database
@@ -41,6 +44,8 @@ _LOG: Final = logging.getLogger(__name__)
 _LOOK_AT_LIST: Final = 2.0  # seconds between two looks at the feed list's file
 _GAUGES: Final = 5.0  # seconds between two readings of states
 _KAFKA_PAUSE: Final = 1.0
+PAGE_SECONDS: Final = 10.0
+"""Seconds for one article's page, redirects included."""
 _WANTED_FILES: Final = 4096  # open files: two for each poll, and room
 
 
@@ -144,15 +149,17 @@ class _Parts:
         stack.push_async_callback(pool.close)
         own = tuple(item.rpartition(":")[0] for item in config.allow_hosts)
         fetcher = Fetcher(Guard(config.allow_hosts), config.user_agent, config.limits)
+        hosts = Hosts(own)
         self._poller = Poller(
             store,
             self._journal,
             fetcher,
             pool,
-            Hosts(own),
+            hosts,
             database,
             metrics,
             _with_pace(config),
+            pages=self._article_pages(hosts),
         )
         self._status = StatusReporter(store, publisher, database)
         self._websub: WebSub | None = None
@@ -164,6 +171,17 @@ class _Parts:
                 config.websub_url,
                 self._poller.nudge,
             )
+
+    def _article_pages(self, hosts: Hosts) -> ArticlePages | None:
+        """None without the extra ``fulltext``. No process starts before a feed wants it."""
+        if not full_text.is_installed():
+            return None
+        pool = FullTextPool(1, on_kill=self._metrics.parser_killed)
+        self._stack.push_async_callback(pool.close)
+        config = self._config
+        limits = replace(config.limits, max_bytes=MAX_PAGE_BYTES, total=PAGE_SECONDS)
+        fetcher = Fetcher(Guard(config.allow_hosts), config.user_agent, limits)
+        return ArticlePages(fetcher, pool, hosts)
 
     async def run(self, feeds: FeedList, stop: asyncio.Event) -> None:
         await self._in_database(self._store.start, time.time())

@@ -61,4 +61,5 @@ def config_of(settings: Settings) -> FeedsConfig:
         metrics_port=settings.port_feeds_metrics,
         websub_url=settings.websub_url,
         websub_port=settings.port_websub,
+        owner=settings.connector,
     )

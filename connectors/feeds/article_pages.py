@@ -1,0 +1,119 @@
+"""`ArticlePages`: articles with the text of their pages, for feeds that give headlines only.
+
+A page that cannot be had, in whatever way, leaves the article as its feed gave it: an article is
+late by `LONGEST` at most, and never lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Final, Protocol
+
+from connectors.feeds.address import parse_address
+from connectors.feeds.errors import AddressError
+from connectors.feeds.fetch import Fetcher, Outcome
+from connectors.feeds.hosts import Hosts
+from connectors.feeds.parse_workers import WorkerStartError
+from pipeline.contracts.clock import Clock, SystemClock
+from pipeline.contracts.records import Article
+
+_LOG: Final = logging.getLogger(__name__)
+ACCEPT: Final = "text/html, application/xhtml+xml;q=0.9"
+LONGEST: Final = 45.0
+"""Seconds that the articles of one poll may wait for their pages."""
+AT_MOST: Final = 20
+"""Pages of one poll; with a second between two requests to a host more would not end in time."""
+BODIES: Final = 4
+"""Large pages in memory at a time, over all feeds."""
+
+
+class Extractor(Protocol):
+    """What finds a page's text: `parse_workers.FullTextPool`."""
+
+    async def extract(self, page: bytes, content_type: str | None = None) -> str | None:
+        """The main text of ``page``, None when there is none."""
+        ...
+
+
+class ArticlePages:
+    """Fetches pages one after the other for each feed, with the manners that feeds get."""
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        extractor: Extractor,
+        hosts: Hosts,
+        clock: Clock | None = None,
+        longest: float = LONGEST,
+    ) -> None:
+        self._fetcher = fetcher
+        self._extractor = extractor
+        self._hosts = hosts
+        self._clock = clock or SystemClock()
+        self._longest = longest
+        self._bodies = asyncio.Semaphore(BODIES)
+
+    async def fill(self, articles: tuple[Article, ...]) -> tuple[Article, ...]:
+        """The same articles in the same order; the summary is the page's text where it is longer.
+
+        Back-fill stays as it is: a new feed must not be a burst of requests to its publisher.
+        """
+        filled = list(articles)
+        wanted = [n for n, a in enumerate(articles) if a.link is not None and not a.backfill]
+        try:
+            async with asyncio.timeout(self._longest):
+                for n in wanted[:AT_MOST]:
+                    filled[n] = await self._filled(articles[n])
+        except TimeoutError:
+            _LOG.info("pages of %s took too long; the rest goes without", articles[0].feed_id)
+        except WorkerStartError as e:
+            _LOG.error("articles go without the text of their pages: %s", e)
+        return tuple(filled)
+
+    async def _filled(self, article: Article) -> Article:
+        page_text = await self._text(article.link or "")
+        if page_text is None or len(page_text) <= len(article.summary):
+            return article
+        return replace(article, summary=page_text)
+
+    async def _text(self, url: str) -> str | None:
+        try:
+            host = parse_address(url).host
+        except AddressError:
+            return None
+        while (wait := self._hosts.wait(host, self._now())) > 0:
+            await self._clock.asleep(wait)
+        self._hosts.enter(host, self._now())
+        room = _Room(self._bodies)
+        try:
+            try:
+                page = await self._fetcher.fetch(url, accept=ACCEPT, before_large=room.take)
+            finally:
+                self._hosts.leave(host)
+            if page.outcome is not Outcome.OK:
+                return None
+            return await self._extractor.extract(page.body, page.content_type)
+        finally:
+            room.give_back()
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+class _Room:
+    """A place for one large body, taken when it is needed."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._taken = False
+
+    async def take(self) -> None:
+        await self._places.acquire()
+        self._taken = True
+
+    def give_back(self) -> None:
+        if self._taken:
+            self._places.release()
+            self._taken = False

@@ -30,6 +30,8 @@ _LANGUAGES: Final = {
     "other": "other languages",
 }
 _LONGEST_TITLE: Final = 160
+_ALMOST_NONE: Final = 0.05
+"""An expected count below it would be shown as 0.0."""
 
 Change = Callable[[str], str]
 
@@ -138,9 +140,10 @@ def _summary(alert: Alert) -> str:
     again = ""
     if alert.observed.raw > alert.observed.independent:
         again = f" ({alert.observed.raw} articles with reprints)"
+    usual = "almost none" if alert.expected < _ALMOST_NONE else f"{alert.expected:.1f}"
     return (
         f"{stories} in {_span(alert.window_minutes)}{again}; "
-        f"usual is {alert.expected:.1f}, at most {alert.upper:.1f}."
+        f"usual is {usual}, at most {round(alert.upper, 1):g}."
     )
 
 

@@ -70,6 +70,11 @@ def test_one_story_and_one_publisher_are_singular() -> None:
     assert dict(message.facts)["Sources"].startswith("1 publisher;")
 
 
+def test_a_usual_count_of_almost_none_is_said_in_words() -> None:
+    message = compose(replace(ALERT, expected=0.02, upper=1.0))
+    assert message.summary.endswith("; usual is almost none, at most 1.")
+
+
 def test_a_title_has_no_word_of_a_stranger() -> None:
     assert compose(hostile()).title == compose(ALERT).title
 

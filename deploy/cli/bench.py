@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from deploy.cli.bench_service import register_service
+from deploy.cli.signals import end_on_signals
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +37,7 @@ def register(app: typer.Typer) -> None:
 
 def _group() -> None:
     """Measure how fast the parts are on this machine."""
+    end_on_signals()
 
 
 def tagging(

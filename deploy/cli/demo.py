@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from deploy.cli.signals import end_on_signals
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -42,6 +44,7 @@ def demo(
         if as_json:
             typer.echo(json.dumps(event, ensure_ascii=False))
 
+    end_on_signals()
     result = run_demo(say, on_event, keep)
     line = result.as_json()
     if as_json:

@@ -19,6 +19,7 @@ from typing import Any, Final
 from connectors.feeds.state.database import sqlite_url
 from deploy.errors import Fault
 from deploy.ledger import LedgerView, read_ledger
+from deploy.local.processes import leashed
 from deploy.settings import Settings
 from pipeline.contracts.clock import Clock
 
@@ -39,6 +40,7 @@ class Service:
         self._on_event = on_event or (lambda _event: None)
         self._changed = threading.Condition()
         self._process: subprocess.Popen[str] | None = None
+        self._listener: threading.Thread | None = None
         self._ready: dict[str, Any] | None = None
         self._pids: dict[str, int] = {}
 
@@ -59,12 +61,12 @@ class Service:
             return dict(self._pids)
 
     def start(self) -> None:
-        """Start, and wait until it is ready.
+        """Start, and wait until it is ready; from the main thread (see `leashed`).
 
         Raises:
             Fault: it ended, or was not ready in time.
         """
-        command = [*straitwatch(), "up", "--json"]
+        command = leashed([*straitwatch(), "up", "--json"])
         self._ready = None
         self._process = subprocess.Popen(
             command,
@@ -74,7 +76,8 @@ class Service:
             encoding="utf-8",
             start_new_session=True,
         )
-        threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(self._process,), daemon=True)
+        self._listener.start()
         self.wait_until(lambda: self._ready is not None or not self.alive, READY_SECONDS)
         if self._ready is None:
             self.stop()
@@ -96,16 +99,19 @@ class Service:
             self._process.wait(STOP_SECONDS)
 
     def stop(self) -> int:
-        """Ask it to stop and wait; its exit code."""
+        """Ask it to stop and wait until its last event was told; its exit code."""
         if self._process is None:
             return 0
         if self.alive:
             self._process.send_signal(signal.SIGTERM)
         try:
-            return self._process.wait(STOP_SECONDS)
+            code = self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
-            return self._process.wait()
+            code = self._process.wait()
+        if self._listener is not None:
+            self._listener.join(STOP_SECONDS)
+        return code
 
     def _known(self) -> dict[str, Any]:
         if self._ready is None:

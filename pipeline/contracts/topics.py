@@ -53,6 +53,15 @@ LEDGER: Final = "news.ledger.v1"
 MAX_ARTICLE_BYTES: Final = 16 * MIB
 """What Kafka takes on the articles topic: a poison message must get in to be named."""
 
+LARGEST_ARTICLE_BYTES: Final = 1 * MIB
+"""What the pipeline works on; a larger article is a dead letter.
+
+The records made of an article must fit their topics, or their writer fails for ever. The largest
+that a feed can give, 2,000 characters of title and 10,000 of summary, takes a tenth of this.
+"""
+LARGEST_ID: Final = 256
+"""Characters of an article's id, which alerts repeat; ours have 64 or fewer."""
+
 
 def topic_specs(retention_days: int = 60, article_partitions: int = 2) -> tuple[TopicSpec, ...]:
     """All topics, for ``retention_days`` of articles.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,7 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.utils.shared import Shared
 from kafka import KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError, RetriableError
 
 from pipeline.contracts.raw import Keyed
 from pipeline.contracts.topics import MAX_IN_FLIGHT, PRODUCER_OPTIONS
@@ -21,10 +24,25 @@ class _Producer:
     """The producer of a process, closed when the last sink lets go of it."""
 
     def __init__(self, bootstrap: str) -> None:
-        self.client: Any = KafkaProducer(bootstrap_servers=bootstrap.split(","), **PRODUCER_OPTIONS)
+        self._bootstrap = bootstrap
+        self._lock = threading.Lock()
+        self.client = self._connect()
+
+    def replace(self, spoiled: Any) -> None:
+        """Put a new client in the place of one that refuses everything from now on."""
+        with self._lock:
+            # Another sink may have seen the same fault and been here before.
+            if self.client is spoiled:
+                self.client = self._connect()
+                with suppress(KafkaTimeoutError):
+                    spoiled.close(timeout=1)
+
+    def _connect(self) -> Any:
+        return KafkaProducer(bootstrap_servers=self._bootstrap.split(","), **PRODUCER_OPTIONS)
 
     def __del__(self) -> None:
-        self.client.close(timeout=1)
+        if hasattr(self, "client"):
+            self.client.close(timeout=1)
 
 
 @dataclass(frozen=True)
@@ -70,17 +88,28 @@ class _Write(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._sent: deque[Any] = deque()
+        self._client = self._producer.client
 
     def process(self, record: Keyed) -> None:
         key, value = record
-        self._sent.append(self._producer.client.send(self._topic, value, key=key.encode()))
+        self._sent.append(self._client.send(self._topic, value, key=key.encode()))
         if len(self._sent) > MAX_IN_FLIGHT:
-            self._sent.popleft().get(timeout=_FLUSH_SECONDS)
+            self._await(self._sent.popleft())
 
     def finish_bundle(self) -> None:
         if not self._sent:
             return
-        self._producer.client.flush(timeout=_FLUSH_SECONDS)
+        self._client.flush(timeout=_FLUSH_SECONDS)
         # The flush does not raise: only the futures know of a failed delivery.
         for future in self._sent:
+            self._await(future)
+
+    def _await(self, future: Any) -> None:
+        try:
             future.get(timeout=_FLUSH_SECONDS)
+        except KafkaError as e:
+            # After an error that trying again cannot mend, an idempotent kafka-python producer
+            # fails all that follows with the same error: the engine's next attempt needs a new one.
+            if not isinstance(e, RetriableError | KafkaTimeoutError):
+                self._producer.replace(self._client)
+            raise

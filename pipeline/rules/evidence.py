@@ -12,6 +12,10 @@ from pipeline.rules.times import moment
 
 MAX_EVIDENCE: Final = 10
 MAX_TERMS: Final = 8
+MAX_TITLE: Final = 500
+MAX_LINK: Final = 2_048
+MAX_PUBLISHER: Final = 200
+"""Characters. An alert must fit its Kafka topic whatever its articles hold."""
 
 
 def select(stories: Sequence[Story]) -> tuple[Evidence, ...]:
@@ -46,11 +50,15 @@ def _strongest_first(story: Story) -> tuple[int, int, str]:
 
 
 def _evidence(story: Story) -> Evidence:
+    link = story.link
+    # Half a link leads nowhere.
+    if link is not None and len(link) > MAX_LINK:
+        link = None
     return Evidence(
         article_id=story.article_id,
-        title=story.title,
-        link=story.link,
-        publisher=story.publisher,
+        title=story.title[:MAX_TITLE],
+        link=link,
+        publisher=story.publisher[:MAX_PUBLISHER],
         lang=story.lang,
         published_at=moment(story.at),
         escalation=story.level,

@@ -23,6 +23,7 @@ from pipeline.contracts.records import (
     TaggedArticle,
     TopicTag,
 )
+from pipeline.contracts.topics import LARGEST_ARTICLE_BYTES, LARGEST_ID
 from pipeline.rules.repeats import MAX_REVISION, sight
 from pipeline.rules.stories import shard_of
 from pipeline.transforms.wire import (
@@ -168,7 +169,12 @@ class _DecodeStatus(beam.DoFn):
 
 
 def _article(data: bytes | None) -> Article:
+    if data is not None and len(data) > LARGEST_ARTICLE_BYTES:
+        detail = f"{len(data)} bytes, at most {LARGEST_ARTICLE_BYTES} are worked on"
+        raise DecodeError(DeadReason.TOO_LARGE, detail)
     article = decode(Article, data)
+    if len(article.article_id) > LARGEST_ID:
+        raise DecodeError(DeadReason.BAD_FIELD, f"article_id: more than {LARGEST_ID} characters")
     if not 0 <= article.revision <= MAX_REVISION:
         raise DecodeError(DeadReason.BAD_FIELD, f"revision: not in 0 to {MAX_REVISION}")
     return article

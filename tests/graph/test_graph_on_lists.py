@@ -83,11 +83,26 @@ def test_a_dead_letter_says_where_it_stood_and_keeps_its_bytes(
         for d in out.dead
     }
     assert by_topic == {
-        ("articles", 1, 1): ("DecodeArticle", DeadReason.NOT_JSON, len(poison)),
+        ("articles", 1, 1): ("DecodeArticle", DeadReason.TOO_LARGE, len(poison)),
         ("articles", 0, 0): ("TagArticle", DeadReason.RULE_FAILED, by_topic["articles", 0, 0][2]),
         ("feeds", 0, 0): ("DecodeStatus", DeadReason.NOT_OBJECT, 2),
     }
     assert all(d.at == world.START for d in out.dead)
+
+
+def test_an_article_too_large_for_the_records_made_of_it_is_a_dead_letter(
+    world: Any, run: Callable[..., Any]
+) -> None:
+    log = world.Log("articles")
+    ordinary = world.article(1, world.START, "Harbour wall to be raised")
+    log.append(replace(ordinary, summary="wall " * 2_000_000), world.START)
+    log.append(replace(ordinary, article_id="i" * 257), world.START)
+    log.append(ordinary, world.START)
+
+    out = run(log.batches())
+
+    assert [d.reason for d in out.dead] == [DeadReason.TOO_LARGE, DeadReason.BAD_FIELD]
+    assert [t.article.summary for t in out.tagged] == [""]
 
 
 def test_repeats_are_found_across_days_and_batches(world: Any, run: Callable[..., Any]) -> None:

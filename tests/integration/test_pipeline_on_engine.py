@@ -218,18 +218,19 @@ def bench(kafka_bootstrap: str, engine: EngineSetup) -> Iterator[Bench]:
 
 def test_poison_of_every_kind_ends_in_the_dead_letters_and_the_rest_goes_on(bench: Bench) -> None:
     bench.send(100)
-    poison = [b"{", None, b"x" * 10_000_000, b'{"schema":99}', b"\xff\xfe"]
+    valid = encode(replace(bench.sent[0], article_id="large", summary="x" * 10_000_000))
+    poison = [b"{", None, b"x" * 10_000_000, b'{"schema":99}', b"\xff\xfe", valid]
     for value in poison:
         bench.raw(value, "poison")
     bench.send(100)
     bench.submit("one")
 
-    entries = bench.wait_for(205, "one")
+    entries = bench.wait_for(206, "one")
 
-    assert totals(entries) == (40, 160, 0, 5, 0)
+    assert totals(entries) == (40, 160, 0, 6, 0)
     dead = bench.read(topics.DEAD_LETTERS, DeadLetter)
     assert sorted(d.payload for d in dead) == sorted(v or b"" for v in poison)
-    assert len({(d.partition, d.offset) for d in dead}) == 5
+    assert len({(d.partition, d.offset) for d in dead}) == 6
     tagged = bench.wait_for_tagged()
     assert all(t.story_id for t in tagged)
 

@@ -180,6 +180,16 @@ def test_the_evidence_is_diverse_then_strong_then_new() -> None:
     assert [e.escalation for e in shown] == sorted((e.escalation for e in shown), reverse=True)
 
 
+def test_evidence_fits_an_alert_whatever_the_articles_hold() -> None:
+    big = [
+        replace(story(i, "水" * 100_000, Lang.JA, 1, i), title="水" * 300_000, link="l" * 300_000)
+        for i in range(10)
+    ]
+    shown = evidence.select(big)
+    assert sum(len(f"{e.title}{e.link}{e.publisher}".encode()) for e in shown) < 64 * 1024
+    assert len(shown) == 10
+
+
 def test_the_reasons_are_sentences() -> None:
     facts = reasons.Facts(
         independent=9, publishers=7, minutes=180, expected=1.66, level=2, warm=True

@@ -56,7 +56,13 @@ web.submit.enable: false
 
 @dataclass(frozen=True, slots=True)
 class EnginePorts:
-    """The ports of the engine; all on this machine only."""
+    """The ports of the engine.
+
+    ``rest``, ``rpc`` and ``workers`` listen on the loopback address. ``job``, ``artifact`` and
+    ``metrics`` listen on every interface, and so do the ports that Beam opens for each job: its
+    servers bind to the wildcard whatever ``--job-host`` says, and Flink's reporter has no setting
+    for it. A firewall has to keep others off (deploy/docs/operate.md).
+    """
 
     job: int
     """Beam's job service: submissions go there."""

@@ -12,7 +12,11 @@ import psutil
 from deploy.errors import Fault
 
 HOST: Final = "127.0.0.1"
-"""Everything of ours listens here only."""
+"""Where our parts listen, and where everything is dialled.
+
+The engine's JVM is the exception: Beam's gRPC servers and Flink's Prometheus reporter listen on
+every interface whatever host they are given (SECURITY.md).
+"""
 
 _LOWEST: Final = 20_000
 _EPHEMERAL: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")

@@ -96,7 +96,7 @@ def test_an_article_too_large_for_the_records_made_of_it_is_a_dead_letter(
     log = world.Log("articles")
     ordinary = world.article(1, world.START, "Harbour wall to be raised")
     log.append(replace(ordinary, summary="wall " * 2_000_000), world.START)
-    log.append(replace(ordinary, article_id="i" * 257), world.START)
+    log.append(replace(ordinary, article_id="a" * 257), world.START)
     log.append(ordinary, world.START)
 
     out = run(log.batches())

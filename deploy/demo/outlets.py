@@ -1,21 +1,25 @@
 """The demo's outlets on the network: RSS over real HTTP on loopback, with conditional GET.
 
-Each feed also carries what real feeds carry: one entry that nothing can be made of.
+Each feed also carries what real feeds carry: one entry that nothing can be made of. And one outlet
+may be hostile: its answer never ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import Final
 from xml.sax.saxutils import escape
 
 from deploy.demo.scenario import Item, Outlet
 
 BROKEN_ENTRY = "<item><description></description></item>"
 """No title, no link, no guid: the connector has to reject it, with a reason."""
+_ENDLESS: Final = b"<item><title>" + b"more " * 10_000 + b"</title></item>"
 
 
 class OutletServer:
@@ -24,9 +28,13 @@ class OutletServer:
     Args:
         outlets: whose feeds.
         longest: entries that a feed holds at most; the oldest fall out.
+        hostile: the slug of an outlet whose answer never ends; none of it counts as served.
     """
 
-    def __init__(self, outlets: tuple[Outlet, ...], longest: int = 500) -> None:
+    def __init__(
+        self, outlets: tuple[Outlet, ...], longest: int = 500, hostile: str | None = None
+    ) -> None:
+        self._hostile = hostile
         self._longest = longest
         self._items: dict[str, list[Item]] = {outlet.slug: [] for outlet in outlets}
         self._publishers = {outlet.slug: outlet.publisher for outlet in outlets}
@@ -92,6 +100,9 @@ class OutletServer:
         slug = request.path.strip("/").removesuffix("/rss.xml")
         with self._lock:
             items = list(self._items.get(slug, ()))
+        if slug == self._hostile:
+            _answer_without_end(request)
+            return
         if slug not in self._publishers:
             request.send_error(404)
             return
@@ -111,6 +122,19 @@ class OutletServer:
         with self._lock:
             self._served.update((item.number, item.title) for item in items)
             self._served.add((-1, slug))  # the broken entry
+
+
+def _answer_without_end(request: BaseHTTPRequestHandler) -> None:
+    """Send until the other side has had enough."""
+    request.close_connection = True
+    with contextlib.suppress(OSError):
+        request.send_response(200)
+        request.send_header("Content-Type", "application/rss+xml")
+        request.send_header("Connection", "close")
+        request.end_headers()
+        request.wfile.write(b'<rss version="2.0"><channel>')
+        while True:
+            request.wfile.write(_ENDLESS)
 
 
 def _rss(publisher: str, items: list[Item], host: str) -> str:

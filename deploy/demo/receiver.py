@@ -88,10 +88,21 @@ class WebhookReceiver:
         with self._news:
             return tuple(self._received.values())
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until there is at least one alert; whether there is."""
+    def wait(self, seconds: float, topic: str) -> bool:
+        """Wait until there is at least one alert of the topic; whether there is."""
+
+        def there() -> bool:
+            return any(r.alert.topic == topic for r in self._received.values())
+
         with self._news:
-            return self._news.wait_for(lambda: bool(self._received), seconds)
+            return self._news.wait_for(there, seconds)
+
+    def wait_for_all(self, alert_ids: frozenset[str], seconds: float) -> bool:
+        """Wait until each of these alerts has arrived; whether they have."""
+        with self._news:
+            return self._news.wait_for(
+                lambda: alert_ids <= {r.alert.alert_id for r in self._received.values()}, seconds
+            )
 
     def _take(self, headers: dict[str, str], body: bytes) -> int:
         lower = {name.lower(): value for name, value in headers.items()}

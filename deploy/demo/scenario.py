@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any, Final
 
-TOPIC: Final = "taiwan"
+TOPIC: Final = "japan-china"
 """The topic that escalates."""
 
 
@@ -55,6 +55,13 @@ class Scenario:
             Outlet(o["slug"], o["publisher"], o.get("owner", o["publisher"]), o["language"])
             for o in self._texts["outlet"]
         )
+        h = self._texts["hostile"]
+        self.hostile = Outlet(h["slug"], h["publisher"], h["publisher"], h["language"])
+
+    @property
+    def whole_story(self) -> str:
+        """The title of the report that tells all sides: every topic concerns it."""
+        return next(str(c["title"]) for c in self._texts["crisis"] if c.get("whole_story"))
 
     def history(self, until: datetime, days: int) -> Iterator[Item]:
         """Ordinary days before ``until``, oldest first: what a baseline learns from."""
@@ -79,7 +86,7 @@ class Scenario:
         return items
 
     def crisis(self, now: datetime) -> list[Item]:
-        """Independent reports of one escalation, and one wire story printed three times."""
+        """Independent reports of one escalation, a wire story printed three times, an old item."""
         items = [
             self._item(c["outlet"], c["title"], c["summary"], now - timedelta(seconds=30 + 10 * i))
             for i, c in enumerate(self._texts["crisis"])
@@ -89,7 +96,12 @@ class Scenario:
                 self._item(slug, reprint["title"], reprint["summary"], now - timedelta(seconds=20))
                 for slug in reprint["outlets"]
             ]
-        return items
+        return [*items, self._old(now)]
+
+    def _old(self, now: datetime) -> Item:
+        old = self._texts["old"]
+        at = now - timedelta(days=old["days"])
+        return self._item(old["outlet"], old["title"], old["summary"], at)
 
     def _ordinary(self, outlet: Outlet, at: datetime) -> Item:
         return self._filled(outlet, "ordinary", at)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from connectors.desk.message import as_text, compose
 from deploy.demo.run import DemoResult, percentiles
 from deploy.ledger import LedgerView
 from pipeline.contracts.records import Alert
 
+_LONGEST: Final = 4000
+
 
 def tell(result: DemoResult) -> str:
-    """The alert as it came, the ledger, and how long it took: a dozen lines of plain text."""
-    parts = [_alert(result.delivered[-1].alert)] if result.delivered else []
+    """The alert as an analyst gets it, then the ledger, and how long it took; plain text."""
+    parts = [_alert(result.alert), ""] if result.alert is not None else []
+    if result.whole_story_topics:
+        topics = ", ".join(result.whole_story_topics)
+        parts.append(f"The report that tells the whole story is tagged: {topics}")
     parts.append(_ledger(result.ledger))
     took = percentiles([s for r in result.delivered if (s := r.latency_s) is not None])
     if took["p50"] is not None:
@@ -18,16 +26,8 @@ def tell(result: DemoResult) -> str:
 
 
 def _alert(alert: Alert) -> str:
-    languages = ", ".join(f"{name} {count}" for name, count in alert.languages)
-    observed = alert.observed
-    evidence = "".join(f"  · [{e.lang}] {e.title} — {e.publisher}\n" for e in alert.evidence[:5])
-    return (
-        f"Alert {alert.topic}: {alert.state}, {alert.severity} (revision {alert.revision})\n"
-        f"  {alert.reason}\n"
-        f"  {observed.independent} independent stories ({observed.raw} articles) where "
-        f"{alert.expected:.1f} are expected; {alert.publishers} publishers; {languages}\n"
-        f"{evidence}"
-    )
+    message = compose(alert)
+    return f"{message.title}\n{as_text(message, _LONGEST)}"
 
 
 def _ledger(ledger: LedgerView) -> str:

@@ -107,6 +107,24 @@ class Settings(BaseSettings):
                 raise ValueError(f"'{item}' is not host:port")
         return value
 
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: SecretStr | None) -> SecretStr | None:
+        if not value:  # set to nothing is not set
+            return None
+        # Here, not above: light commands have no database set and start without it.
+        from sqlalchemy import make_url
+        from sqlalchemy.exc import ArgumentError
+
+        try:
+            kind = make_url(value.get_secret_value()).drivername.partition("+")[0]
+        except (ArgumentError, ValueError):
+            # The URL holds a password: it is not shown.
+            raise ValueError("is no database URL; postgresql://user@host/name is one") from None
+        if kind not in ("sqlite", "postgresql", "postgres"):
+            raise ValueError(f"names {kind}; use sqlite or postgresql")
+        return value
+
     @field_validator("home", "feeds", "topics")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
@@ -140,6 +158,10 @@ def load(**overrides: Any) -> Settings:
         raise WrongUse("; ".join(_say(dict(error)) for error in e.errors())) from e
     except tomllib.TOMLDecodeError as e:
         raise WrongUse(f"{FILE_NAME} in the home folder is not TOML: {e}") from e
+    except UnicodeDecodeError as e:
+        raise WrongUse(f"{FILE_NAME} in the home folder is not UTF-8: save it as UTF-8") from e
+    except OSError as e:
+        raise WrongUse(f"{e.filename or FILE_NAME} cannot be read: {e.strerror or e}") from e
     for path, name in ((settings.feeds, "FEEDS"), (settings.topics, "TOPICS")):
         if path is not None and not path.exists():
             raise WrongUse(

@@ -1,0 +1,62 @@
+"""What is wrong with a setting is one line that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.errors import WrongUse
+from deploy.settings import FILE_NAME, load
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://user@host/news", "postgresql://h:x/news"])
+def test_a_database_url_that_is_none_is_wrong_use(tmp_path: Path, url: str) -> None:
+    with pytest.raises(WrongUse, match="STRAITWATCH_DATABASE_URL") as raised:
+        load(home=tmp_path, database_url=url)
+
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite:////data/news.sqlite", "postgresql://user@host/news", "postgresql+psycopg://h/n"],
+)
+def test_a_database_url_of_a_kind_that_we_know_is_taken(tmp_path: Path, url: str) -> None:
+    taken = load(home=tmp_path, database_url=url).database_url
+
+    assert taken is not None
+    assert taken.get_secret_value() == url
+
+
+def test_a_wrong_database_url_shows_no_password(tmp_path: Path) -> None:
+    with pytest.raises(WrongUse) as raised:
+        load(home=tmp_path, database_url="oracle://user:hunter2@host/news")
+
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_settings_file_that_is_not_utf_8_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b'contact = "\xe9"\n')
+    monkeypatch.setenv("STRAITWATCH_HOME", str(tmp_path))
+
+    with pytest.raises(WrongUse, match="not UTF-8"):
+        load()
+
+
+def test_a_settings_file_that_cannot_be_read_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    monkeypatch.setenv("STRAITWATCH_HOME", str(tmp_path))
+
+    # A folder of that name is passed over by the library; a file without rights is not.
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / FILE_NAME))
+
+    monkeypatch.setattr("deploy.settings.TomlConfigSettingsSource", refuse)
+
+    with pytest.raises(WrongUse, match="cannot be read: Permission denied"):
+        load()

@@ -16,6 +16,7 @@ from deploy.errors import CommandError, Fault, WrongUse
 from deploy.local import jars, java, kafka, plan
 from deploy.local.jars import JarStore
 from deploy.local.layout import Layout
+from deploy.local.rules_status import is_running
 from deploy.local.running import FILE
 from deploy.settings import Settings, load
 
@@ -171,14 +172,21 @@ def _channels(settings: Settings) -> str:
 
 def _service(settings: Settings) -> Iterator[Finding]:
     """The running service, or what would hinder one."""
-    ready = settings.home / "run" / FILE
+    run = settings.home / "run"
+    ready = run / FILE
+    running = is_running(run)
     try:
+        if not running:  # what a killed service wrote down says nothing
+            raise FileNotFoundError(ready)
         event = json.loads(ready.read_text(encoding="utf-8"))
         bootstrap = str(event["kafka"])
         pids = {str(part): int(pid) for part, pid in event["pids"].items() if pid is not None}
     except (OSError, ValueError, KeyError):
         if settings.kafka_bootstrap:
             yield _check("Kafka", lambda: _kafka_at(str(settings.kafka_bootstrap)))
+        if running:
+            yield Finding("service", Outcome.NOTE, "is starting, or stopping: ask again soon")
+            return
         yield _check("ports", lambda: _ports(settings))
         yield Finding("service", Outcome.NOTE, "does not run: ./run.sh up starts it")
         return

@@ -44,6 +44,7 @@ def _run(settings: Settings, layout: Layout, tell: Listener) -> None:
         if leftovers:
             tell({"event": "leftovers-ended", "parts": [entry.part for entry in leftovers]})
         forget_status(layout.run)
+        forget_ready(layout.run)
         plan = make_plan(settings)
         tell({"event": "starting", "home": str(settings.home)})
         if plan.kafka is not None:

@@ -59,6 +59,8 @@ class _State:
     was_ready: bool = False
     starts: int = 0
     ending: bool = False
+    probe_failure: str = ""
+    """The last that was written to the log."""
 
 
 class Supervisor:
@@ -126,12 +128,15 @@ class Supervisor:
             self._give_up(Fault(f"the supervisor failed: {type(error).__name__}: {error}"))
 
     async def _announce(self, on_ready: Callable[[], Awaitable[None]]) -> None:
-        for state in self._states.values():
-            await state.ready.wait()
+        # A part that was ready may have died while another came up.
+        while not all(self.is_up().values()):
+            for state in self._states.values():
+                await state.ready.wait()
         try:
             await on_ready()
-        except OSError as e:
-            self._give_up(Fault(f"the service cannot say that it is ready: {e}"))
+        except Exception as e:  # noqa: BLE001 - whatever it is, nobody else would hear of it
+            reason = str(e) if isinstance(e, OSError) else f"{type(e).__name__}: {e}"
+            self._give_up(Fault(f"the service cannot say that it is ready: {reason}"))
 
     async def _keep(self, state: _State) -> None:
         """Run a part again and again."""
@@ -243,7 +248,7 @@ class Supervisor:
         part = state.part
         end = time.monotonic() + part.ready_seconds
         while not state.ready.is_set():
-            if part.is_ready is not None and await part.is_ready():
+            if await self._is_ready(state):
                 self._mark_ready(state)
                 return
             if time.monotonic() > end and state.process is not None:
@@ -251,6 +256,19 @@ class Supervisor:
                 state.process.kill()
                 return
             await asyncio.sleep(_PROBE_SECONDS)
+
+    async def _is_ready(self, state: _State) -> bool:
+        """A question that fails is a no, with its reason in the part's log, once a reason."""
+        if state.part.is_ready is None:
+            return False
+        try:
+            return await state.part.is_ready()
+        except Exception as e:  # noqa: BLE001 - else nobody would ask any more
+            words = f"asking whether it is ready failed: {type(e).__name__}: {e}"
+            if words != state.probe_failure:
+                state.probe_failure = words
+                state.log.write(f"{words}\n".encode())
+            return False
 
     def _mark_ready(self, state: _State) -> None:
         if state.ready.is_set():

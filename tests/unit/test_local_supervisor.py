@@ -124,6 +124,35 @@ async def _never() -> bool:
     return False
 
 
+def test_a_part_whose_question_always_fails_ends_the_service_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    async def broken() -> bool:
+        raise RuntimeError("no such answer")
+
+    part = Part("kafka", (sys.executable, "-c", SLEEPS), os.environ, broken, ready_seconds=0.1)
+    stage = _Stage(tmp_path, part)
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("stopping")
+
+    with pytest.raises(Fault, match="kafka was ended by SIGKILL"):
+        stage.run(play)
+    assert "RuntimeError: no such answer" in (tmp_path / "kafka.log").read_text()
+
+
+def test_a_service_that_cannot_say_that_it_is_ready_ends_with_the_reason(tmp_path: Path) -> None:
+    class Mute(_Stage):
+        async def _on_ready(self) -> None:
+            raise RuntimeError("nothing to say")
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("stopping")
+
+    with pytest.raises(Fault, match="RuntimeError: nothing to say"):
+        Mute(tmp_path, _part("feeds", SLEEPS)).run(play)
+
+
 async def _said(log: Path, text: str) -> None:
     while text not in log.read_text():  # noqa: ASYNC110, ASYNC240 - a file tells nobody
         await asyncio.sleep(0.01)

@@ -158,7 +158,9 @@ class Dispatcher:
         # A calming revision has no story behind it whose way could be measured.
         if not self._measures_latency or alert.state in _CALMING:
             return
+        self._metrics.alert_to_delivered.observe(_seconds(alert.revised_at, now))
         if alert.newest_seen_at is not None:
+            self._metrics.seen_to_alert.observe(_seconds(alert.newest_seen_at, alert.revised_at))
             self._metrics.seen_to_delivered.observe(_seconds(alert.newest_seen_at, now))
         if alert.evidence:
             newest = max(e.published_at for e in alert.evidence)

@@ -11,6 +11,7 @@ from pipeline.contracts.records import Lang, SeriesPoint
 
 _LANGUAGES: Final = frozenset(Lang)
 _LEVELS: Final = frozenset("0123")
+_OUTCOMES: Final = ("sent", "retry", "refused", "dead", "repeat")
 
 
 class DeskMetrics:
@@ -26,6 +27,8 @@ class DeskMetrics:
         self.undelivered = self._gauge("straitwatch_desk_undelivered_messages")
         self.open_alerts = self._gauge("straitwatch_desk_open_alerts")
         self.seen_to_delivered = self._histogram("straitwatch_desk_seen_to_delivered_seconds")
+        self.seen_to_alert = self._histogram("straitwatch_desk_seen_to_alert_seconds")
+        self.alert_to_delivered = self._histogram("straitwatch_desk_alert_to_delivered_seconds")
         self.published_to_delivered = self._histogram(
             "straitwatch_desk_published_to_delivered_seconds"
         )
@@ -38,6 +41,11 @@ class DeskMetrics:
         self._bucket = self._gauge("straitwatch_series_bucket_timestamp_seconds")
         self._by_language = self._gauge("straitwatch_series_by_language")
         self._by_level = self._gauge("straitwatch_series_by_level")
+
+    def expect(self, kind: str) -> None:
+        """Export the outcomes of a kind of channel as 0, so that a first one shows as a rise."""
+        for outcome in _OUTCOMES:
+            self.deliveries.labels(kind, outcome)
 
     def show(self, point: SeriesPoint) -> None:
         """Let the gauges of a series show its newest bucket."""

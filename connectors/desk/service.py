@@ -91,6 +91,8 @@ class Desk:
         """
         rows = [channel.row for channel in self._channels]
         kinds = {row.id: row.kind for row in rows}
+        for row in rows:
+            self.metrics.expect(row.kind)
         for channel_id, repeats in self._store.start(rows, self._clock.now()).items():
             if (kind := kinds.get(channel_id)) is not None:
                 self.metrics.deliveries.labels(kind, "repeat").inc(repeats)

@@ -151,6 +151,20 @@ DESK: Final[tuple[Metric, ...]] = (
         LATENCY_BUCKETS,
     ),
     Metric(
+        "straitwatch_desk_seen_to_alert_seconds",
+        Kind.HISTOGRAM,
+        "From first sight of the newest article behind a revision to the revision.",
+        (),
+        LATENCY_BUCKETS,
+    ),
+    Metric(
+        "straitwatch_desk_alert_to_delivered_seconds",
+        Kind.HISTOGRAM,
+        "From an alert's revision to its delivery.",
+        (),
+        LATENCY_BUCKETS,
+    ),
+    Metric(
         "straitwatch_desk_published_to_delivered_seconds",
         Kind.HISTOGRAM,
         "From publication of the newest article behind a revision to its delivery.",

@@ -13,9 +13,11 @@ from deploy.local import prometheus
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 RULES = FOLDER / "service.rules.yml"
+WATCHDOG = "StraitwatchWatchdog"
 DELIVERY = "straitwatch_desk_deliveries_total"
 
 FIRING: dict[str, tuple[list[tuple[str, str]], str]] = {
+    "StraitwatchWatchdog": ([], "1m"),
     "StraitwatchPartDown": ([('up{job="straitwatch",part="desk"}', "0x20")], "10m"),
     "StraitwatchRestarting": (
         [('straitwatch_service_restarts_total{part="feeds"}', "0+1x20")],
@@ -32,7 +34,11 @@ FIRING: dict[str, tuple[list[tuple[str, str]], str]] = {
     ),
     "StraitwatchAlertsUndelivered": ([("straitwatch_desk_outbox_messages", "2x30")], "15m"),
     "StraitwatchAlertsRefused": (
-        [(DELIVERY + '{channel="webhook",outcome="refused"}', "0 0 0 1x20")],
+        [(DELIVERY + '{channel="webhook",outcome="refused"}', "_ _ 0 1x20")],
+        "10m",
+    ),
+    "StraitwatchAlertsGivenUp": (
+        [('straitwatch_desk_undelivered_messages{state="dead"}', "0 0 1x20")],
         "10m",
     ),
     "StraitwatchAlertsSlow": (
@@ -55,6 +61,7 @@ CALM = [
     ('straitwatch_pipeline_articles_total{outcome="dead_letter"}', "7x60"),
     ("straitwatch_desk_outbox_messages", "2 0 2 0x60"),
     (DELIVERY + '{channel="webhook",outcome="refused"}', "4x60"),
+    ('straitwatch_desk_undelivered_messages{state="dead"}', "3x60"),
     ('straitwatch_series_blind{topic="taiwan",series="volume"}', "1 0 1x20 0x40"),
 ]
 
@@ -118,6 +125,6 @@ def test_a_rule_fires_when_it_must(promtool: Path, tmp_path: Path, alert: str) -
 
 @pytest.mark.prometheus
 def test_no_rule_fires_on_a_calm_day(promtool: Path, tmp_path: Path) -> None:
-    calm = [expectation(alert, "55m", fires=False) for alert in names()]
+    calm = [expectation(alert, "55m", fires=False) for alert in names() if alert != WATCHDOG]
     fresh = ('straitwatch_series_bucket_timestamp_seconds{topic="taiwan"}', "0+60x60")
     run_case(promtool, tmp_path, [*CALM, fresh], calm)

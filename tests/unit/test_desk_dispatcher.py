@@ -269,14 +269,30 @@ def test_the_same_revision_twice_in_one_batch_is_taken_once(bench: Bench) -> Non
 def test_latency_is_measured_where_a_story_made_the_revision(bench: Bench) -> None:
     seen = START - timedelta(seconds=4)
     bench.take(
-        revision(1, state=AlertState.OPEN, newest_seen_at=seen),
+        revision(
+            1,
+            state=AlertState.OPEN,
+            newest_seen_at=seen,
+            revised_at=START - timedelta(seconds=1),
+        ),
         revision(2, state=AlertState.CLOSED, newest_seen_at=seen),
     )
     bench.work(bench.dispatcher(FakeChannel()))
     read = bench.metrics.registry.get_sample_value
     assert read("straitwatch_desk_seen_to_delivered_seconds_count") == 1
     assert read("straitwatch_desk_seen_to_delivered_seconds_sum") == 4
+    assert read("straitwatch_desk_seen_to_alert_seconds_sum") == 3
+    assert read("straitwatch_desk_alert_to_delivered_seconds_sum") == 1
+    assert read("straitwatch_desk_alert_to_delivered_seconds_count") == 1
     assert read("straitwatch_desk_published_to_delivered_seconds_count") == 1
+
+
+def test_a_first_refusal_rises_from_nought(bench: Bench) -> None:
+    bench.metrics.expect("webhook")
+    for outcome in ("sent", "retry", "refused", "dead", "repeat"):
+        labels = {"channel": "webhook", "outcome": outcome}
+        name = "straitwatch_desk_deliveries_total"
+        assert bench.metrics.registry.get_sample_value(name, labels) == 0
 
 
 def test_the_console_is_only_measured_when_it_is_all_there_is() -> None:

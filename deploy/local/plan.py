@@ -215,7 +215,7 @@ def resolve_ports(settings: Settings) -> Settings:
     }
     taken: dict[int, str] = {}
     for name, port in wanted.items():
-        if port == 0:
+        if port == 0 or not _is_used(name, settings):
             continue
         if port in taken:
             raise WrongUse(
@@ -224,9 +224,16 @@ def resolve_ports(settings: Settings) -> Settings:
             )
         taken[port] = name
         ports.check_free(port, f"{PREFIX}{name.upper()}")
-    used = set(taken)
+    used = {port for port in wanted.values() if port}
     free = {name: ports.find_free(used) for name, port in wanted.items() if port == 0}
     return settings.model_copy(update=free)
+
+
+def _is_used(name: str, settings: Settings) -> bool:
+    """Whether anything will listen on the port of that name."""
+    if name == "port_websub":
+        return settings.websub_url is not None
+    return name != "port_console"  # nothing serves a console yet
 
 
 def _summary(what: str, faults: Sequence[str]) -> str:

@@ -30,15 +30,26 @@ def listener() -> Iterator[int]:
 def test_a_port_in_use_is_named_with_its_setting_and_its_holder(
     tmp_path: Path, listener: int
 ) -> None:
-    settings = Settings(home=tmp_path, port_console=listener)
+    settings = Settings(home=tmp_path, port_desk_metrics=listener)
 
-    with pytest.raises(Fault, match=rf"port {listener} is in use by .*STRAITWATCH_PORT_CONSOLE"):
+    with pytest.raises(
+        Fault, match=rf"port {listener} is in use by .*STRAITWATCH_PORT_DESK_METRICS"
+    ):
         plan.resolve_ports(settings)
+
+
+def test_ports_on_which_nothing_will_listen_are_not_checked(tmp_path: Path, listener: int) -> None:
+    names = [name for name in Settings.model_fields if name.startswith("port_")]
+    zeros = dict.fromkeys(names, 0) | {"port_console": listener, "port_websub": listener}
+
+    assert plan.resolve_ports(Settings(home=tmp_path, **zeros)).port_websub == listener
+    with pytest.raises(Fault, match="STRAITWATCH_PORT_WEBSUB"):
+        plan.resolve_ports(Settings(home=tmp_path, websub_url="https://hub.example", **zeros))
 
 
 def test_two_listeners_on_one_port_are_wrong_use(tmp_path: Path) -> None:
     free = ports.find_free()
-    settings = Settings(home=tmp_path, port_console=free, port_kafka=free)
+    settings = Settings(home=tmp_path, port_desk_metrics=free, port_kafka=free)
 
     with pytest.raises(WrongUse, match=r"PORT_\w+ and STRAITWATCH_PORT_\w+ are both"):
         plan.resolve_ports(settings)
@@ -117,7 +128,7 @@ def test_a_second_service_on_a_home_is_refused_until_the_first_is_gone(tmp_path:
 
 def test_messages_are_one_line(tmp_path: Path, listener: int) -> None:
     with pytest.raises(CommandError) as raised:
-        plan.resolve_ports(Settings(home=tmp_path, port_console=listener))
+        plan.resolve_ports(Settings(home=tmp_path, port_desk_metrics=listener))
 
     assert "\n" not in str(raised.value)
 

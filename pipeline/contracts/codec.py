@@ -11,6 +11,7 @@ import base64
 import binascii
 import dataclasses
 import json
+import math
 import types
 import typing
 from collections.abc import Callable, Hashable
@@ -29,9 +30,16 @@ _Converter = Callable[[Any], Any]
 
 
 def encode(record: Any) -> bytes:
-    """One line of JSON for a record of `records`."""
+    """One line of JSON for a record of `records`.
+
+    Raises:
+        ValueError: a number in it is not finite; JSON has no word for that.
+    """
     return json.dumps(
-        {"schema": SCHEMA, **to_dict(record)}, ensure_ascii=False, separators=(",", ":")
+        {"schema": SCHEMA, **to_dict(record)},
+        ensure_ascii=False,
+        separators=(",", ":"),
+        allow_nan=False,
     ).encode("utf-8", "replace")
 
 
@@ -194,6 +202,8 @@ def _wrong(value: Any, cls: Any) -> Any:
 
 def _read_float(value: Any) -> float:
     if type(value) is float:
+        if not math.isfinite(value):
+            raise ValueError(f"{value} is no number")
         return value
     return float(_typed(value, int))
 

@@ -32,6 +32,16 @@ def test_every_golden_message_is_still_read(topic: str) -> None:
         assert codec.decode(schema.RECORDS[topic], again) == record
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_not_finite_is_neither_read_nor_written(number: str) -> None:
+    article = codec.decode(Article, lines("news.articles.v1")[-1])
+    raw = json.dumps({"schema": 1} | codec.to_dict(article) | {"weight": 7.25})
+    with pytest.raises(DecodeError, match="weight"):
+        codec.decode(Article, raw.replace("7.25", number).encode())
+    with pytest.raises(ValueError, match="JSON"):
+        codec.encode(dataclasses.replace(article, weight=float(number)))
+
+
 @pytest.mark.parametrize("topic", TOPICS)
 def test_the_newest_golden_message_is_written_byte_for_byte(topic: str) -> None:
     newest = lines(topic)[-1]

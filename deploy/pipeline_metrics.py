@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Final
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from connectors.bus.base import Start
+from connectors.bus.base import Message, Start
 from connectors.bus.errors import Unavailable
 from connectors.bus.kafka import KafkaSubscriber
 from pipeline.contracts import codec
+from pipeline.contracts.errors import DecodeError
 from pipeline.contracts.metrics import metric
 from pipeline.contracts.records import Ledger
 from pipeline.contracts.topics import ARTICLES, LEDGER
 
+_LOG: Final = logging.getLogger(__name__)
+_RETRY_SECONDS: Final = 5.0
 _NAME: Final = "straitwatch-pipeline-metrics"
 _OUTCOMES: Final = {
     "tagged": "tagged",
@@ -84,11 +89,34 @@ def _follow(kafka: str, collector: LedgerCollector) -> None:
     pause = threading.Event()
     while True:
         try:
-            ledger = KafkaSubscriber(kafka, [LEDGER], client_id=_NAME, start=Start.EARLIEST)
-            articles = KafkaSubscriber(kafka, [ARTICLES], client_id=_NAME, start=Start.LATEST)
-            while True:
-                for message in ledger.poll(1000, 5.0):
-                    collector.take(codec.decode(Ledger, message.value))
-                collector.log_ends(articles.ends())
+            with (
+                closing(_subscriber(kafka, LEDGER, Start.EARLIEST)) as ledger,
+                closing(_subscriber(kafka, ARTICLES, Start.LATEST)) as articles,
+            ):
+                while True:
+                    take_all(collector, ledger.poll(1000, 5.0))
+                    collector.log_ends(articles.ends())
         except Unavailable:
-            pause.wait(5.0)
+            pass  # it comes back
+        except Exception:  # noqa: BLE001
+            # A thread that ends would leave a page that stands still, and nobody would know.
+            _LOG.exception("the ledger cannot be followed; trying again")
+        pause.wait(_RETRY_SECONDS)
+
+
+def take_all(collector: LedgerCollector, messages: Iterable[Message]) -> None:
+    """The collector takes each record; a message that is none is logged and passed over."""
+    for message in messages:
+        try:
+            record = codec.decode(Ledger, message.value)
+        except DecodeError as e:
+            _LOG.warning(
+                "%s, partition %d, offset %d is no ledger record: %s",
+                *(message.topic, message.partition, message.offset, e),
+            )
+        else:
+            collector.take(record)
+
+
+def _subscriber(kafka: str, topic: str, start: Start) -> KafkaSubscriber:
+    return KafkaSubscriber(kafka, [topic], client_id=_NAME, start=start)

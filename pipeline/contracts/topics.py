@@ -37,6 +37,8 @@ class TopicSpec:
         else:
             out |= {
                 "cleanup.policy": "delete",
+                # Only whole segments expire: a quiet topic would keep its one for a week or more.
+                "segment.ms": str(24 * 3600 * 1000),
                 "retention.ms": str(int(self.retention.total_seconds() * 1000)),
             }
         return out

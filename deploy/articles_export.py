@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from connectors.bus.base import Message, Start, drain
 from connectors.bus.kafka import KafkaSubscriber
+from deploy.errors import Fault, WrongUse
 from deploy.output import written
 from pipeline.contracts.codec import decode, format_time, to_dict
 from pipeline.contracts.errors import DecodeError
@@ -47,14 +48,18 @@ def export(
 
     Raises:
         Unavailable: no broker answers.
+        WrongUse: nothing can be written there.
+        Fault: the disk is full.
     """
+    if not out.parent.is_dir():
+        raise WrongUse(f"{out.parent} is no folder: make it, or give another --out")
     topic = TAGGED if tagged else ARTICLES
     subscriber = KafkaSubscriber(
         bootstrap, (topic,), client_id="straitwatch-export", start=since or Start.EARLIEST
     )
     count = unreadable = 0
     try:
-        with ExitStack() as stack:
+        with _told(out), ExitStack() as stack:
             spools: dict[int, IO[str]] = {}
             for message in drain(subscriber):
                 if until is not None and message.timestamp >= until:
@@ -116,6 +121,15 @@ def _line(message: Message, tagged: bool) -> str | None:
     except DecodeError:
         return None
     return json.dumps(raw, ensure_ascii=False)
+
+
+@contextmanager
+def _told(out: Path) -> Iterator[None]:
+    """The spools stand beside the target: what the system says of them concerns it."""
+    try:
+        yield
+    except OSError as e:
+        raise Fault(f"{out}: {e.strerror or e}; give another --out") from e
 
 
 def _read(spool: IO[str]) -> Iterator[tuple[float, str]]:

@@ -115,8 +115,7 @@ def export(
 
     Example: straitwatch alerts export --out alerts.jsonl
     """
-    import os
-
+    from deploy.output import written
     from pipeline.contracts import codec
 
     with _archive() as archive:
@@ -124,17 +123,9 @@ def export(
             for alert in archive.all_revisions():
                 typer.echo(codec.encode(alert).decode())
             return
-        part = out.with_name(f".{out.name}.{os.getpid()}.part")
-        try:
-            try:
-                with part.open("wb") as file:
-                    for alert in archive.all_revisions():
-                        file.write(codec.encode(alert) + b"\n")
-                part.replace(out)
-            finally:
-                part.unlink(missing_ok=True)
-        except OSError as e:
-            raise WrongUse(f"{out} cannot be written: {e.strerror}; give another --out") from e
+        with written(out) as file:
+            for alert in archive.all_revisions():
+                file.write(codec.encode(alert).decode() + "\n")
 
 
 def _one(archive: Archive, start: str) -> str:

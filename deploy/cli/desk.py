@@ -52,10 +52,11 @@ def _run(settings: Settings) -> None:
     from connectors.desk.secret import webhook_secret
     from connectors.desk.service import Bus, Desk
     from connectors.desk.store import Store
+    from deploy.local.running import kafka_of
     from pipeline.contracts.clock import SystemClock
 
     _log_to_stderr()
-    bootstrap = settings.kafka_bootstrap or f"127.0.0.1:{settings.port_kafka}"
+    bootstrap = kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka)
     settings.home.mkdir(parents=True, exist_ok=True)
     clock = SystemClock()
     given, url = settings.webhook_secret, settings.database_url

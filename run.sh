@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# ./run.sh COMMAND: sets up what the command needs, then runs it. Python 3.11 or newer is all that must be there.
+# ./run.sh COMMAND: sets up what the command needs, then runs it. Python 3.11 to 3.13 is all that must be there.
 #   install            the service: virtual environment, Java where there is none, jars of Kafka and the engine
 #   up | demo | …      every command of `straitwatch` (./run.sh --help lists them)
 #   test | test-all    the everyday tests (under ten minutes) | the long ones too
@@ -12,24 +12,29 @@ venv=.venv
 say() { echo "run.sh: $*" >&2; }
 die() { say "$1"; exit 1; }
 
+# The versions that the lock files were tried with.
 find_python() {
   local name lacks_venv=
-  for name in "${PYTHON:-}" python3 python3.13 python3.12 python3.11 python3.14; do
+  for name in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
     [ -n "$name" ] && command -v "$name" >/dev/null || continue
-    "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+    "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue
     "$name" -c 'import venv, ensurepip' 2>/dev/null || { lacks_venv=$name; continue; }
     echo "$name"
     return
   done
   [ -z "${lacks_venv:-}" ] || die "$lacks_venv has no venv module: install the package python3-venv of this system"
-  die "Python 3.11 or newer is needed: install it, or name it with PYTHON=… ./run.sh"
+  die "Python 3.11, 3.12 or 3.13 is needed: install it, or name it with PYTHON=… ./run.sh"
 }
 
-# Java of 17 or newer on the PATH, as deploy/local/java.py has it.
+# Java of 17 or newer in JAVA_HOME or on the PATH, as deploy/local/java.py has it.
 has_java() {
-  local version
-  version=$(java -version 2>&1 | sed -n 's/.*version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n 1) || return 1
-  [ "${version:-0}" -ge 17 ]
+  local java version
+  for java in "${JAVA_HOME:+$JAVA_HOME/bin/java}" java; do
+    [ -n "$java" ] && command -v "$java" >/dev/null || continue
+    version=$("$java" -version 2>&1 | sed -n 's/.*version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n 1) || continue
+    [ "${version:-0}" -lt 17 ] || return 0
+  done
+  return 1
 }
 
 # packages STAMP LOCK…: what the lock files name, once for each content of them.

@@ -7,7 +7,9 @@ their only home.
 from __future__ import annotations
 
 import os
+import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -146,8 +148,24 @@ class Settings(BaseSettings):
         return init_settings, env_settings, file
 
 
+NOT_SETTINGS = frozenset({"EVAL_DATA", "TEST_NEEDS_ALL"})
+"""Variables of the tests and evaluations, without the prefix."""
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables with our prefix that set nothing: misspelt, most likely."""
+    known = {name.upper() for name in Settings.model_fields} | NOT_SETTINGS
+    return sorted(
+        name
+        for name in environment
+        if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known
+    )
+
+
 def load(**overrides: Any) -> Settings:
     """The settings of this process; ``overrides`` stand above environment and file.
+
+    Variables with our prefix that set nothing are named on stderr, in one line.
 
     Raises:
         WrongUse: a variable or the file is wrong; the message names it.
@@ -167,6 +185,10 @@ def load(**overrides: Any) -> Settings:
             raise WrongUse(
                 f"{PREFIX}{name}: {path} does not exist; set it to one that does or unset it"
             )
+    unknown = unknown_variables(os.environ)
+    if unknown:
+        names = ", ".join(unknown)
+        print(f"straitwatch: no such setting: {names}; look at the spelling", file=sys.stderr)  # noqa: T201
     return settings
 
 

@@ -18,7 +18,7 @@ from deploy.local.engine import EnginePorts, EngineSetup
 from deploy.local.jars import JarStore
 from deploy.local.kafka import KafkaSetup, is_ready
 from deploy.local.layout import Layout
-from deploy.settings import PREFIX, Settings
+from deploy.settings import PREFIX, Settings, unknown_variables
 
 _ANY_SECRET: Final = "whsec_" + base64.b64encode(bytes(32)).decode()
 
@@ -56,7 +56,8 @@ class Plan:
         resolved[f"{PREFIX}HOME"] = str(self.settings.home)
         resolved[f"{PREFIX}KAFKA_BOOTSTRAP"] = self.bootstrap
         return {
-            **os.environ,
+            # The command has named the misspelt ones: not each part again.
+            **{k: v for k, v in os.environ.items() if k not in unknown_variables(os.environ)},
             **resolved,
             "PYTHONUNBUFFERED": "1",
             # Fewer arenas of glibc: tens of MB less a process.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import WrongUse
-from deploy.settings import FILE_NAME, load
+from deploy.settings import FILE_NAME, load, unknown_variables
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://user@host/news", "postgresql://h:x/news"])
@@ -60,3 +60,26 @@ def test_a_settings_file_that_cannot_be_read_is_wrong_use(
 
     with pytest.raises(WrongUse, match="cannot be read: Permission denied"):
         load()
+
+
+def test_a_variable_of_our_prefix_that_sets_nothing_is_named() -> None:
+    environment = {
+        "STRAITWATCH_CHANELS": "console",
+        "STRAITWATCH_CHANNELS": "console",
+        "STRAITWATCH_EVAL_DATA": "there",
+        "PATH": "/bin",
+    }
+
+    assert unknown_variables(environment) == ["STRAITWATCH_CHANELS"]
+
+
+def test_a_misspelt_variable_is_one_line_on_stderr(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STRAITWATCH_CHANELS", "console")
+
+    load(home=tmp_path)
+
+    said = capsys.readouterr().err
+    assert "STRAITWATCH_CHANELS" in said
+    assert said.count("\n") == 1

@@ -17,7 +17,8 @@ from typing import Any, Final
 from pipeline.contracts.records import Article, FeedStatus, Lang, TaggedArticle, TopicTag
 from pipeline.rules.detector import TICK, TopicDetector
 from pipeline.rules.exposure import Completeness, Exposure
-from pipeline.rules.series import SeriesCore, SpikeSettings
+from pipeline.rules.series import SeriesCore
+from pipeline.rules.spike import SpikeSettings
 from pipeline.rules.streams import GroupTotal, StreamDetector, StreamEvent
 from pipeline.rules.times import BUCKET, DAY, MINUTE, moment
 

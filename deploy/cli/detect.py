@@ -58,7 +58,7 @@ def detect(
 
     Example: straitwatch detect --events events.csv.zst --totals totals.csv.zst --out alerts.csv
     """
-    from pipeline.rules.series import SpikeSettings
+    from pipeline.rules.spike import SpikeSettings
     from pipeline.rules.streams import StreamDetector
 
     settings = SpikeSettings().at_sensitivity(sensitivity)

@@ -18,23 +18,23 @@ from pipeline.contracts.ids import stable_id
 from pipeline.contracts.records import (
     Alert,
     AlertState,
-    Baseline,
     FeedStatus,
-    Observed,
     Series,
     SeriesPoint,
     Severity,
     TaggedArticle,
     TopicTag,
 )
-from pipeline.rules import evidence, lifecycle, reasons
+from pipeline.rules import lifecycle
+from pipeline.rules.alert import Described, describe
 from pipeline.rules.counts import Stories, Story
 from pipeline.rules.exposure import Completeness, Exposure
 from pipeline.rules.lifecycle import Episode, Moment
-from pipeline.rules.series import SeriesCore, Spike, SpikeSettings
+from pipeline.rules.points import point
+from pipeline.rules.series import SeriesCore
 from pipeline.rules.severity import corroborated_level, severity_of
-from pipeline.rules.spike import tail_score
-from pipeline.rules.times import BUCKET, MINUTE, OutletClocks, moment, seconds
+from pipeline.rules.spike import Spike, SpikeSettings
+from pipeline.rules.times import BUCKET, OutletClocks, moment, seconds
 
 DETECTOR_VERSION: Final = "2"
 """Changes whenever the same input may give other alerts, or the state another form."""
@@ -169,9 +169,9 @@ class TopicDetector:
         touched = {b for b in self._touched if b > self._escalation.bucket - 288}
         self._touched.clear()
         points = [
-            point
+            made
             for bucket in sorted(touched | set(closed))
-            for point in self._points(bucket, spike, volume)
+            for made in self._points(bucket, spike, volume)
         ]
         return TickResult(alerts, tuple(points))
 
@@ -328,81 +328,38 @@ class TopicDetector:
             found = self._stories.between(last - width + 1, last)
             stories = [s for s in found if s.counted & _ESCALATION]
             level = corroborated_level((s.owner, s.level) for s in stories)
-        expected, variance = (
-            (spike.expected, spike.variance) if spike else self._escalation.expected(width, now)
-        )
-        raw = sum(r[1] for b, r in self._raw.items() if last - width < b <= last)
-        facts = reasons.Facts(
-            independent=len(stories),
-            publishers=len({s.owner for s in stories}),
-            minutes=width * BUCKET // MINUTE,
-            expected=expected,
-            level=level,
-            warm=self._escalation.is_warm,
-        )
-        return Alert(
-            alert_id=episode.alert_id,
-            revision=episode.revision,
+        facts = Described(
             topic=self.topic,
-            series=Series.ESCALATION,
-            state=episode.state,
-            severity=episode.severity,
-            reason=reasons.reason(episode, before, facts),
-            onset_at=moment(episode.onset_at),
-            raised_at=moment(episode.raised_at),
-            revised_at=moment(now),
-            window_minutes=facts.minutes,
-            observed=Observed(facts.independent, max(raw, facts.independent)),
-            expected=round(expected, 3),
-            upper=upper_bound(expected, variance),
-            score=round(spike.score, 3) if spike else 0.0,
-            escalation=level,
-            publishers=facts.publishers,
-            languages=_counts(s.lang.value for s in stories),
-            terms=evidence.terms(stories),
-            baseline=self._baseline(),
-            evidence=evidence.select(stories),
-            detector_version=DETECTOR_VERSION,
             rules_version=self._rules_version,
-            newest_seen_at=moment(max(s.seen for s in stories)) if stories else None,
+            detector_version=DETECTOR_VERSION,
+            width=width,
+            raw=sum(r[1] for b, r in self._raw.items() if last - width < b <= last),
+            level=level,
         )
-
-    def _baseline(self) -> Baseline:
-        core = self._escalation
-        since = None if core.since is None else moment(core.since * BUCKET)
-        return Baseline(since, core.is_warm, core.exposed < 0.2)
+        return describe(facts, now, episode, before, spike, stories, self._escalation)
 
     def _points(self, bucket: int, spike: Spike | None, volume: Spike | None) -> list[SeriesPoint]:
         stories = self._stories.in_bucket(bucket)
-        raw = self._raw.get(bucket, [0, 0])
-        out = []
-        for series, core, bit, top in (
-            (Series.ESCALATION, self._escalation, _ESCALATION, spike),
-            (Series.VOLUME, self._volume, _VOLUME, volume),
-        ):
-            counted = [s for s in stories if s.tried & bit]
-            expected, variance = core.expected_in(bucket)
-            newest = bucket >= core.bucket - 1
-            out.append(
-                SeriesPoint(
-                    topic=self.topic,
-                    series=series,
-                    bucket=moment(bucket * BUCKET),
-                    bucket_minutes=BUCKET // MINUTE,
-                    raw=raw[1 if bit == _ESCALATION else 0],
-                    independent=len(counted),
-                    expected=round(expected, 4),
-                    upper=upper_bound(expected, variance),
-                    score=round(top.score, 3) if top and newest else 0.0,
-                    exposure=round(core.exposed_in(bucket), 3),
-                    warm=core.is_warm,
-                    blind=core.exposed_in(bucket) < 0.2,
-                    baseline_since=None if core.since is None else moment(core.since * BUCKET),
-                    by_language=_counts(s.lang.value for s in counted),
-                    by_level=_counts(str(s.level) for s in counted),
-                )
+        volume_raw, escalation_raw = self._raw.get(bucket, (0, 0))
+        return [
+            point(self.topic, series, core, bucket, found, raw, top)
+            for series, core, found, raw, top in (
+                (
+                    Series.ESCALATION,
+                    self._escalation,
+                    [s for s in stories if s.tried & _ESCALATION],
+                    escalation_raw,
+                    spike,
+                ),
+                (
+                    Series.VOLUME,
+                    self._volume,
+                    [s for s in stories if s.tried & _VOLUME],
+                    volume_raw,
+                    volume,
+                ),
             )
-        return out
+        ]
 
     # -- state
 
@@ -466,19 +423,6 @@ class TopicDetector:
         return self
 
 
-def upper_bound(expected: float, variance: float) -> float:
-    """The largest count that is not yet unusual: its tail is above one in a hundred.
-
-    At least 1, for one story alone is never unusual; 0 only where nothing can be counted.
-    """
-    if expected <= 0:
-        return 0.0
-    count = max(int(expected), 1)
-    while tail_score(count + 1, max(expected, 0.02), max(variance, expected, 0.02)) < 2:
-        count += 1
-    return float(count)
-
-
 def _article_key(tagged: TaggedArticle) -> tuple[Any, ...]:
     return tagged.article.article_id, tagged.article.revision
 
@@ -492,10 +436,3 @@ def _due(pending: list[Any], second: int, key: Any) -> list[Any]:
     due = sorted((p for p in pending if p[0] < second), key=lambda p: (p[0], *key(p[1])))
     pending[:] = [p for p in pending if p[0] >= second]
     return due
-
-
-def _counts(names: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    out: dict[str, int] = {}
-    for name in names:
-        out[name] = out.get(name, 0) + 1
-    return tuple(sorted(out.items()))

@@ -1,11 +1,73 @@
-"""How unlikely the newest counts are: tails of the negative binomial over sliding windows."""
+"""What a spike is: the numbers of the decision, and how unlikely a count is."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 from typing import Final
 
+from pipeline.rules.times import HOUR
+
 _LN10: Final = math.log(10)
+_DEFAULT_RATE: Final = 0.10
+_DECADE: Final = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class SpikeSettings:
+    """The numbers of the decision; the defaults are measured on the benchmark (detector page)."""
+
+    threshold: float = 3.75
+    """Score from which a spike is one; by `at_sensitivity` for another rate of false alerts."""
+    minimum: float = 4.0
+    """Fewest stories in the window."""
+    strong_minimum: float = 3.0
+    """The same where only stories of coercion or force are counted."""
+    ratio: float = 1.6
+    """Smallest multiple of the expected count."""
+    owners: int = 3
+    """Fewest distinct owners."""
+    cap: float = 0.2
+    """One owner's excess counts at most this share of the excess of all others, or one story."""
+    model_error: float = 0.02
+    """Squared relative error of the expected count that no learning removes."""
+    fresh: int = 3 * HOUR
+    """Seconds: an article older than this when seen only teaches."""
+    warm_hours: int = 72
+    """Hours learned until the baseline is called warm."""
+    leak: float = 0.1
+    """Share of reprints, beyond one a story, that the collapse may have let pass for new stories:
+    so many are expected on top."""
+    level_penalty: float = 0.3
+    """What a look at one level alone costs."""
+    young_minimum: float = 5.0
+    young_owners: int = 4
+    young_penalty: float = 1.0
+    """Fewest stories, fewest owners, and what the score loses, until the baseline is warm."""
+
+    def at_sensitivity(self, rate: float) -> SpikeSettings:
+        """The same settings for ``rate`` false alerts a series-week.
+
+        The false alerts of the benchmark fall by ten for each `_DECADE` of threshold. They lie a
+        quarter below the rate asked for: a margin for streams that were not seen.
+        """
+        decades = math.log10(_DEFAULT_RATE / max(rate, 1e-3))
+        return replace(self, threshold=self.threshold + _DECADE * decades)
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """What stands out at one moment."""
+
+    score: float
+    buckets: int
+    """Length of the window that stands out most."""
+    observed: int
+    expected: float
+    variance: float
+    owners: int
+    level: int = 0
+    """Only stories of at least this level are counted in it."""
 
 
 def tail_score(count: float, mean: float, variance: float) -> float:

@@ -12,8 +12,9 @@ from typing import Final
 
 from pipeline.contracts.records import Severity
 from pipeline.rules.exposure import Completeness, Exposure
-from pipeline.rules.series import SeriesCore, Spike, SpikeSettings
+from pipeline.rules.series import SeriesCore
 from pipeline.rules.severity import severity_of
+from pipeline.rules.spike import Spike, SpikeSettings
 from pipeline.rules.times import BUCKET, HOUR, MINUTE, OutletClocks
 
 QUIET: Final = 6 * HOUR

@@ -18,6 +18,7 @@ from pipeline.contracts.records import (
     TopicTag,
 )
 from pipeline.rules.detector import StateError, TopicDetector
+from pipeline.rules.points import upper_bound
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -290,3 +291,9 @@ def test_what_feeds_show_at_their_first_poll_is_no_archive() -> None:
 def test_a_state_that_is_none_is_refused(data: bytes) -> None:
     with pytest.raises(StateError):
         TopicDetector.loads(data, rules_version="r1")
+
+
+def test_one_story_is_never_above_the_upper_bound_where_anything_can_be_counted() -> None:
+    assert upper_bound(0.001, 0.001) == 1.0
+    assert upper_bound(0.0, 0.0) == 0.0
+    assert upper_bound(3.0, 3.0) > 3.0

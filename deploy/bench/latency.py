@@ -31,7 +31,7 @@ from pipeline.contracts.topics import TAGGED
 
 BURST: Final = 8
 """Stories of one escalation, each from another outlet."""
-TOPICS: Final = 60
+TOPICS: Final = 120
 
 
 @dataclass(frozen=True, slots=True)

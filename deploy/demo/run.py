@@ -29,10 +29,12 @@ from pipeline.contracts import codec
 from pipeline.contracts.clock import Clock, SystemClock
 from pipeline.contracts.records import Alert, TaggedArticle
 from pipeline.contracts.topics import ALERTS, TAGGED
+from pipeline.rules.history import REST
 
 ALERT_SECONDS: Final = 120.0
 SETTLE_SECONDS: Final = 60.0
 DELIVERY_SECONDS: Final = 15.0
+REST_MARGIN_SECONDS: Final = 8.0
 HISTORY_DAYS: Final = 28
 SECRET: Final = "whsec_c3RyYWl0d2F0Y2gtZGVtby1zZWNyZXQtMDAwMQ=="  # noqa: S105 - the demo's own
 
@@ -120,6 +122,8 @@ def run_demo(
             archive = _write_history(folder, scenario, outlets, clock.now())
             command_on(service, environment, "feeds", "import-archive", str(archive))
             settled(home, service.kafka, clock, SETTLE_SECONDS)
+            say("waiting until the baseline has learned them: an import must have come to rest")
+            clock.sleep(REST + REST_MARGIN_SECONDS)
             say("outlets report how Beijing answers a remark on Taiwan that was made in Tokyo")
             outlets.publish(scenario.crisis(clock.now()))
             if not receiver.wait(ALERT_SECONDS, TOPIC):

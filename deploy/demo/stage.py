@@ -120,14 +120,15 @@ class Service:
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None  # noqa: S101 - asked for with PIPE
-        for line in process.stdout:
-            event = json.loads(line)
-            with self._changed:
-                self._pids |= event.get("pids", {})
-                if event["event"] == "ready":
-                    self._ready = event
-                self._changed.notify_all()
-            self._on_event(event)
+        with process.stdout as lines:
+            for line in lines:
+                event = json.loads(line)
+                with self._changed:
+                    self._pids |= event.get("pids", {})
+                    if event["event"] == "ready":
+                        self._ready = event
+                    self._changed.notify_all()
+                self._on_event(event)
         process.wait()
         with self._changed:
             self._changed.notify_all()

@@ -60,10 +60,18 @@ def test_reports_of_coercion_or_force_come_in_all_four_languages(tagger: Tagger)
     assert serious >= {"en", "ja", "zh-Hans", "zh-Hant"}
 
 
-def test_quiet_days_have_no_escalation_on_the_topic(tagger: Tagger) -> None:
-    for item in Scenario().history(NOW, 28):
-        for tag in tagger.tag(item.title, item.summary).topics:
-            assert tag.topic != TOPIC or tag.escalation <= 1, item.title
+def test_quiet_days_hold_a_few_measures_and_no_force(tagger: Tagger) -> None:
+    levels = [
+        tag.escalation
+        for item in Scenario().history(NOW, 28)
+        for tag in tagger.tag(item.title, item.summary).topics
+        if tag.topic == TOPIC
+    ]
+    escalating = [level for level in levels if level > 0]
+
+    assert max(levels) <= 2
+    # Enough that the baseline has something to learn, too few for an alert of their own.
+    assert 28 <= len(escalating) <= 3 * 28
 
 
 def test_one_item_of_the_crisis_is_weeks_old_and_one_story_is_printed_three_times() -> None:

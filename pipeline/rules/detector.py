@@ -27,6 +27,7 @@ from pipeline.contracts.records import (
 )
 from pipeline.rules import lifecycle
 from pipeline.rules.alert import Described, describe
+from pipeline.rules.arrivals import Arrivals
 from pipeline.rules.counts import Stories, Story
 from pipeline.rules.exposure import Completeness, Exposure
 from pipeline.rules.lifecycle import Episode, Moment
@@ -94,8 +95,7 @@ class TopicDetector:
         self._escalation = SeriesCore(spike, self._exposure, self._completeness)
         self._volume = SeriesCore(spike, self._exposure, self._completeness)
         self._episode: Episode | None = None
-        self._pending: list[tuple[int, TaggedArticle]] = []
-        self._pending_status: list[tuple[int, FeedStatus]] = []
+        self._arrivals = Arrivals()
         self._raw: dict[int, list[int]] = {}
         self._touched: set[int] = set()
 
@@ -110,7 +110,7 @@ class TopicDetector:
         An article on other topics only is ignored.
         """
         if any(tag.topic == self.topic for tag in tagged.topics):
-            self._pending.append((seconds(at or tagged.article.seen_at), tagged))
+            self._arrivals.articles.append((seconds(at or tagged.article.seen_at), tagged))
 
     def exposure(self, status: FeedStatus, at: datetime | None = None) -> None:
         """Hold a feed report until the next tick after ``at`` (its arrival; else its bucket's end).
@@ -118,7 +118,7 @@ class TopicDetector:
         ``polled`` = 0 means that nobody knows whether the feeds answered (an archive).
         """
         arrival = seconds(at) if at else seconds(status.bucket) + BUCKET
-        self._pending_status.append((arrival, status))
+        self._arrivals.statuses.append((arrival, status))
 
     def next_tick(self, now: datetime) -> datetime:
         """When `tick` must be called next: soon while something waits, else at the bucket's end.
@@ -127,7 +127,7 @@ class TopicDetector:
         """
         second = seconds(now)
         bucket_end = (second // BUCKET + 1) * BUCKET
-        waiting = [a for a, _ in self._pending] + [a for a, _ in self._pending_status]
+        waiting = self._arrivals.waiting()
         waiting += [r - 1 for c in (self._escalation, self._volume) if (r := c.rests_at)]
         if not waiting:
             return moment(bucket_end)
@@ -139,8 +139,7 @@ class TopicDetector:
     def tick(self, now: datetime) -> TickResult:
         """Take in what arrived before ``now``, and tell what changed. ``now`` never goes back."""
         second = seconds(now)
-        articles = _due(self._pending, second, _article_key)
-        statuses = _due(self._pending_status, second, _status_key)
+        articles, statuses = self._arrivals.before(second)
         if self._escalation.since is None:
             first = min([a for a, _ in articles] + [a for a, _ in statuses] + [second])
             for core in (self._escalation, self._volume):
@@ -270,17 +269,9 @@ class TopicDetector:
             if not is_spike or spike is None:
                 return
             raised = moment(now).isoformat()
-            self._episode = Episode(
-                alert_id=stable_id(self.topic, Series.ESCALATION.value, raised),
-                raised_at=now,
-                onset_at=min((s.at for s in stories), default=now),
-                revision=1,
-                state=AlertState.OPEN,
-                severity=severity,
-                last_spike=now,
-                last_full=now,
-                held=Severity.INFO,
-            )
+            alert_id = stable_id(self.topic, Series.ESCALATION.value, raised)
+            onset = min((s.at for s in stories), default=now)
+            self._episode = lifecycle.begin(alert_id, now, onset, severity)
         else:
             self._episode = lifecycle.advance(before, Moment(now, is_spike, severity))
         after = self._episode
@@ -340,24 +331,12 @@ class TopicDetector:
 
     def _points(self, bucket: int, spike: Spike | None, volume: Spike | None) -> list[SeriesPoint]:
         stories = self._stories.in_bucket(bucket)
-        volume_raw, escalation_raw = self._raw.get(bucket, (0, 0))
+        raw = self._raw.get(bucket, [0, 0])
         return [
-            point(self.topic, series, core, bucket, found, raw, top)
-            for series, core, found, raw, top in (
-                (
-                    Series.ESCALATION,
-                    self._escalation,
-                    [s for s in stories if s.tried & _ESCALATION],
-                    escalation_raw,
-                    spike,
-                ),
-                (
-                    Series.VOLUME,
-                    self._volume,
-                    [s for s in stories if s.tried & _VOLUME],
-                    volume_raw,
-                    volume,
-                ),
+            point(self.topic, series, core, bucket, [s for s in stories if s.tried & bit], n, top)
+            for series, core, bit, n, top in (
+                (Series.ESCALATION, self._escalation, _ESCALATION, raw[1], spike),
+                (Series.VOLUME, self._volume, _VOLUME, raw[0], volume),
             )
         ]
 
@@ -375,14 +354,7 @@ class TopicDetector:
             "escalation": self._escalation.to_json(),
             "volume": self._volume.to_json(),
             "episode": None if episode is None else to_dict(episode),
-            "pending": [
-                [a, to_dict(t)]
-                for a, t in sorted(self._pending, key=lambda p: (p[0], *_article_key(p[1])))
-            ],
-            "pending_status": [
-                [a, to_dict(s)]
-                for a, s in sorted(self._pending_status, key=lambda p: (p[0], *_status_key(p[1])))
-            ],
+            **self._arrivals.to_json(),
             "raw": sorted(self._raw.items()),
             "touched": sorted(self._touched),
         }
@@ -416,23 +388,7 @@ class TopicDetector:
         self._escalation = SeriesCore.from_json(raw["escalation"], spike, *shared)
         self._volume = SeriesCore.from_json(raw["volume"], spike, *shared)
         self._episode = None if raw["episode"] is None else from_dict(Episode, raw["episode"])
-        self._pending = [(a, from_dict(TaggedArticle, t)) for a, t in raw["pending"]]
-        self._pending_status = [(a, from_dict(FeedStatus, s)) for a, s in raw["pending_status"]]
+        self._arrivals = Arrivals.from_json(raw)
         self._raw = {b: list(r) for b, r in raw["raw"]}
         self._touched = set(raw["touched"])
         return self
-
-
-def _article_key(tagged: TaggedArticle) -> tuple[Any, ...]:
-    return tagged.article.article_id, tagged.article.revision
-
-
-def _status_key(status: FeedStatus) -> tuple[Any, ...]:
-    return status.group, status.connector, status.bucket, status.articles, status.answered
-
-
-def _due(pending: list[Any], second: int, key: Any) -> list[Any]:
-    """Take out of ``pending`` what arrived before ``second``, in a fixed order."""
-    due = sorted((p for p in pending if p[0] < second), key=lambda p: (p[0], *key(p[1])))
-    pending[:] = [p for p in pending if p[0] >= second]
-    return due

@@ -47,6 +47,21 @@ class Episode:
     """The highest severity since `last_full`."""
 
 
+def begin(alert_id: str, now: int, onset: int, severity: Severity) -> Episode:
+    """An open episode, raised at second ``now`` about what began at ``onset``."""
+    return Episode(
+        alert_id=alert_id,
+        raised_at=now,
+        onset_at=onset,
+        revision=1,
+        state=AlertState.OPEN,
+        severity=severity,
+        last_spike=now,
+        last_full=now,
+        held=Severity.INFO,
+    )
+
+
 def is_over(episode: Episode, moment: Moment) -> bool:
     """Whether the episode has been calm long enough."""
     return not moment.is_spike and moment.now - episode.last_spike >= CALM_TO_CLOSE

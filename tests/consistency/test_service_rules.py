@@ -28,6 +28,10 @@ FIRING: dict[str, tuple[list[tuple[str, str]], str]] = {
         [('straitwatch_series_bucket_timestamp_seconds{topic="taiwan"}', "0x60")],
         "40m",
     ),
+    "StraitwatchNoCheckpoint": (
+        [('flink_jobmanager_job_numberOfCompletedCheckpoints{job_id="a"}', "1+1x5 6x40")],
+        "30m",
+    ),
     "StraitwatchDeadLetters": (
         [('straitwatch_pipeline_articles_total{outcome="dead_letter"}', "0+5x60")],
         "30m",
@@ -60,6 +64,7 @@ CALM = [
     ("straitwatch_pipeline_backlog_messages", "9000 0x60"),
     ('straitwatch_pipeline_articles_total{outcome="dead_letter"}', "7x60"),
     ("straitwatch_desk_outbox_messages", "2 0 2 0x60"),
+    ('flink_jobmanager_job_numberOfCompletedCheckpoints{job_id="a"}', "1+1x60"),
     (DELIVERY + '{channel="webhook",outcome="refused"}', "4x60"),
     ('straitwatch_desk_undelivered_messages{state="dead"}', "3x60"),
     ('straitwatch_series_blind{topic="taiwan",series="volume"}', "1 0 1x20 0x40"),

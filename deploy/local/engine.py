@@ -58,10 +58,8 @@ web.submit.enable: false
 class EnginePorts:
     """The ports of the engine.
 
-    ``rest``, ``rpc`` and ``workers`` listen on the loopback address. ``job``, ``artifact`` and
-    ``metrics`` listen on every interface, and so do the ports that Beam opens for each job: its
-    servers bind to the wildcard whatever ``--job-host`` says, and Flink's reporter has no setting
-    for it. A firewall has to keep others off (deploy/docs/operate.md).
+    All listen on the loopback address, Beam's by loopback_patch.py, but ``metrics``: the reporter
+    binds to every interface. A firewall has to keep others off (deploy/docs/operate.md).
     """
 
     job: int

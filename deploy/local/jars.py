@@ -23,7 +23,7 @@ from typing import Any, Final
 from platformdirs import user_cache_path
 
 from deploy.errors import Fault
-from deploy.local import engine_patch
+from deploy.local import engine_patch, loopback_patch
 
 LOCKS: Final = Path(__file__).parent.parent / "locks"
 SETS: Final = ("kafka", "flink")
@@ -127,8 +127,10 @@ class JarStore:
             )
         paths = sorted(self.path(jar) for jar in jars)
         for jar in jars:
-            if jar.coordinate == engine_patch.JAR:
-                paths.insert(0, self._patch(self.path(jar)))
+            for patch in (engine_patch, loopback_patch):
+                if jar.coordinate == patch.JAR:
+                    content = patch.patched_class(self.path(jar))
+                    paths.insert(0, self._patch(patch.CLASS, content))
         line = "Class-Path: " + " ".join(path.as_uri() for path in paths)
         # The manifest's own rule: at most 72 bytes a line, a continuation starts with a space.
         folded = "\r\n ".join([line[:70]] + [line[at : at + 69] for at in range(70, len(line), 69)])
@@ -136,10 +138,9 @@ class JarStore:
         digest = hashlib.sha256(manifest.encode()).hexdigest()[:16]
         return self._write_jar(f"{name}-{digest}.jar", "META-INF/MANIFEST.MF", manifest.encode())
 
-    def _patch(self, jar: Path) -> Path:
-        content = engine_patch.patched_class(jar)
+    def _patch(self, member: str, content: bytes) -> Path:
         digest = hashlib.sha256(content).hexdigest()[:16]
-        return self._write_jar(f"patch-{digest}.jar", engine_patch.CLASS, content)
+        return self._write_jar(f"patch-{digest}.jar", member, content)
 
     def _write_jar(self, name: str, member: str, content: bytes) -> Path:
         target = self.folder / name

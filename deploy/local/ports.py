@@ -14,8 +14,7 @@ from deploy.errors import Fault
 HOST: Final = "127.0.0.1"
 """Where our parts listen, and where everything is dialled.
 
-The engine's JVM is the exception: Beam's gRPC servers and Flink's Prometheus reporter listen on
-every interface whatever host they are given (SECURITY.md).
+Flink's Prometheus reporter is the exception: it listens on every interface (SECURITY.md).
 """
 
 _LOWEST: Final = 20_000

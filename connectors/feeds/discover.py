@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Final, Protocol
@@ -95,7 +96,9 @@ def candidates(html: bytes, base_url: str) -> tuple[tuple[str, ...], tuple[str, 
     Links to other sites are left out of the second: nobody's feed is guessed at.
     """
     reader = _Links()
-    reader.feed(html[:MAX_HTML].decode("utf-8", "replace"))
+    # HTMLParser asserts on some broken declarations (`<![x[`): what came before them counts.
+    with suppress(AssertionError):
+        reader.feed(html[:MAX_HTML].decode("utf-8", "replace"))
     named = _absolute(reader.alternates, base_url)
     home = registrable_domain(base_url)
     linked = [u for u in _absolute(reader.anchors, base_url) if registrable_domain(u) == home]

@@ -28,6 +28,7 @@ _CLOSED_V4: Final = tuple(
         "10.0.0.0/8",
         "100.64.0.0/10",
         "127.0.0.0/8",
+        "168.63.129.16/32",  # not IANA's: Azure answers every virtual machine here (wire server)
         "169.254.0.0/16",
         "172.16.0.0/12",
         "192.0.0.0/24",

@@ -183,3 +183,20 @@ def test_ports_of_other_services_are_refused_without_a_look_up() -> None:
 def test_an_allow_list_entry_that_is_no_host_and_port_is_told(item: str) -> None:
     with pytest.raises(ValueError, match="host:port"):
         Guard([item])
+
+
+def test_the_wire_server_of_azure_is_not_public() -> None:
+    from ipaddress import ip_address
+
+    from connectors.feeds.guard import is_public
+
+    assert not is_public(ip_address("168.63.129.16"))
+    assert is_public(ip_address("168.63.129.17"))
+
+
+def test_a_broken_declaration_keeps_the_feeds_found_before_it() -> None:
+    from connectors.feeds.discover import candidates
+
+    page = b"<link rel=alternate type='application/rss+xml' href='/a.xml'><![foo[ x ]]>"
+    named, _ = candidates(page, "https://outlet.example/")
+    assert named == ("https://outlet.example/a.xml",)

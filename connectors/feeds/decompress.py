@@ -123,9 +123,11 @@ class _Sniffed(_Counter):
     def _inflate(self, decoder: zlib._Decompress, data: bytes) -> bytes:
         out = []
         try:
-            while data and not decoder.eof:
+            while not decoder.eof:
                 out.append(self.count(decoder.decompress(data, STEP)))
                 data = decoder.unconsumed_tail
+                if not data and not out[-1]:  # output may be pending when the input is used up
+                    break
         except zlib.error as e:
             raise BadCodingError("the body is not in the coding that it declares") from e
         return b"".join(out)  # what follows the end is padding, and dropped

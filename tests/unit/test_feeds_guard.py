@@ -200,3 +200,14 @@ def test_a_broken_declaration_keeps_the_feeds_found_before_it() -> None:
     page = b"<link rel=alternate type='application/rss+xml' href='/a.xml'><![foo[ x ]]>"
     named, _ = candidates(page, "https://outlet.example/")
     assert named == ("https://outlet.example/a.xml",)
+
+
+def test_a_raw_deflate_body_of_one_step_and_a_byte_is_whole() -> None:
+    import zlib
+
+    from connectors.feeds.decompress import STEP, decoder_for
+
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    plain = b"a" * (STEP + 1)
+    decoder = decoder_for("deflate", 2 * STEP)
+    assert decoder.feed(packer.compress(plain) + packer.flush()) + decoder.finish() == plain

@@ -140,7 +140,8 @@ class _FileReader:
         self.loaded = True
         try:
             self.data = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as e:
+        except (tomllib.TOMLDecodeError, RecursionError) as e:
+            # Arrays nested a thousand deep exhaust the reader's stack.
             self.loaded = False
             self.owner.faults.append(Fault(name, *toml_fault(str(e), text)))
             return
@@ -333,21 +334,18 @@ class _FileReader:
     ) -> Condition:
         lists: dict[str, tuple[str, ...]] = {}
         for key in ("all", "any", "none", "elsewhere", "nowhere"):
-            names = data.get(key, [])
-            names = names if isinstance(names, list) else []
+            # A name that is no text (a list, a table) is a set that does not exist.
+            raw = data.get(key, [])
+            names = [str(n) for n in raw] if isinstance(raw, list) else []
             for name in names:
                 if name not in known:
-                    near = difflib.get_close_matches(str(name), known, 1)
+                    near = difflib.get_close_matches(name, known, 1)
                     mend = f"did you mean '{near[0]}'?" if near else "add a [[set]] of that name"
-                    self.fault(table, index, f"no set '{name}'; {mend}", str(name))
-            lists[key] = tuple(str(n) for n in names if n in known)
+                    self.fault(table, index, f"no set '{name}'; {mend}", name)
+            lists[key] = tuple(n for n in names if n in known)
         if not data.get("all") and not data.get("any"):
-            self.fault(
-                table,
-                index,
-                f"[[{table}]] '{data.get('name', '')}' names no set; "
-                "add all = [...] or any = [...]",
-            )
+            what = f"[[{table}]] '{data.get('name', '')}' names no set"
+            self.fault(table, index, f"{what}; add all = [...] or any = [...]")
         within = data.get("within")
         if isinstance(within, int) and not 0 < within <= 1000:
             self.fault(

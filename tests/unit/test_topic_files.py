@@ -74,6 +74,13 @@ BROKEN = {
         17,
         "mean 'race'",
     ),
+    "a list where a set's name belongs": (
+        'all = ["bicycle", "race"]',
+        'all = [["bicycle"], "race"]',
+        15,
+        "no set '['bicycle']'",
+    ),
+    "arrays nested beyond reading": ("weight = 0.5", "weight = " + "[" * 5000, 32, "not TOML"),
     "a route of nothing": ('all = ["bicycle", "race"]', "", 15, "names no set"),
     "a distance of nothing": ("weight = 0.5", "within = 0", 18, "from 1 to 1000"),
     "a language of no text": ("weight = 0.5", 'languages = ["fr"]', 18, "no language 'fr'"),

@@ -38,12 +38,9 @@ def parse(
     """
     import asyncio
 
-    from deploy.errors import Refused, WrongUse
+    from deploy.errors import Refused
 
     names = [_printable(file) for file in files]
-    missing = [name for file, name in zip(files, names, strict=True) if not Path(file).is_file()]
-    if missing:
-        raise WrongUse(f"{missing[0]}: no such file")
     failed = asyncio.run(_parse_all(files, names, out, content_type, url))
     if failed and len(files) == 1:
         raise Refused(failed[0])
@@ -98,12 +95,26 @@ async def _outcomes(
         parsed = await asyncio.gather(
             *(
                 # Ids are scoped to a feed: its address, and without one the document itself.
-                pool.parse(_read(file), content_type, url, feed_id or name)
+                _parse_one(pool, file, content_type, url, feed_id or name)
                 for file, name in zip(files[some], names[some], strict=True)
             )
         )
         for name, feed in zip(names[some], parsed, strict=True):
             yield name, feed
+
+
+async def _parse_one(
+    pool: ParsePool, file: str, content_type: str | None, url: str | None, feed_id: str
+) -> ParsedFeed:
+    """The document's outcome; a file that cannot be read is one, and stops no other."""
+    from connectors.feeds.parse.model import DocumentReason, ParsedFeed
+
+    try:
+        data = _read(file)
+    except OSError as e:
+        why = (e.strerror or str(e)).lower()
+        return ParsedFeed(None, reason=DocumentReason.UNREADABLE, detail=f"cannot be read: {why}")
+    return await pool.parse(data, content_type, url, feed_id)
 
 
 def _feed_id(url: str | None) -> str | None:
@@ -120,13 +131,9 @@ def _feed_id(url: str | None) -> str | None:
 def _read(file: str) -> bytes:
     """The document, and one byte more than is ever accepted at the most."""
     from connectors.feeds.parse.limits import MAX_DOCUMENT_BYTES
-    from deploy.errors import WrongUse
 
-    try:
-        with Path(file).open("rb") as f:
-            return f.read(MAX_DOCUMENT_BYTES + 1)
-    except OSError as e:
-        raise WrongUse(f"{_printable(file)}: {e.strerror or e}") from e
+    with Path(file).open("rb") as f:
+        return f.read(MAX_DOCUMENT_BYTES + 1)
 
 
 def _printable(path: str) -> str:

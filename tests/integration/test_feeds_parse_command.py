@@ -72,9 +72,15 @@ def test_the_content_type_holds_for_all_files(tmp_path: Path) -> None:
     assert lines[0]["flags"] == ["date_missing"]
 
 
-def test_what_cannot_be_read_is_wrong_use(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_told_and_stops_no_other(tmp_path: Path) -> None:
     code, err, _ = call(tmp_path, "absent.xml")
-    assert (code, err) == (2, "straitwatch: absent.xml: no such file\n")
-    (tmp_path / "a.xml").write_text(HTML)
-    code, err, _ = call(tmp_path, "a.xml", str(tmp_path))
-    assert code == 2
+    assert (code, err) == (
+        3,
+        "straitwatch: absent.xml: cannot be read: no such file or directory\n",
+    )
+    (tmp_path / "a.xml").write_text(GOOD.format("One"))
+    code, _, lines = call(tmp_path, "absent.xml", "a.xml", str(tmp_path))
+    ends = [line for line in lines if line["kind"] == "document"]
+    assert code == 0
+    assert [line["exit"] for line in ends] == [3, 0, 3]
+    assert ends[0]["reason"] == "unreadable"

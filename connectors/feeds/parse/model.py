@@ -38,7 +38,7 @@ class DocumentReason(StrEnum):
     TOO_LARGE = "too_large"
     NOT_A_FEED = "not_a_feed"
     UNREADABLE = "unreadable"
-    """Looks like a feed, but no parser finds one in it."""
+    """Looks like a feed, but no parser finds one in it; or its file cannot be read."""
     TOO_SLOW = "too_slow"
     """Did not end in the time that a document has; its worker was killed."""
     TOO_MUCH_MEMORY = "too_much_memory"

@@ -8,7 +8,7 @@ from typing import Final
 
 from lxml import etree
 
-from connectors.feeds.address import feed_id_of
+from connectors.feeds.address import feed_id_of, parse_address
 from connectors.feeds.errors import AddressError, FeedListError
 from connectors.feeds.feed_list import DEFAULT_GROUP, Feed, FeedList
 
@@ -64,7 +64,10 @@ def read_opml(data: bytes, name: str) -> FeedList:
 
 
 def write_opml(feeds: Iterable[Feed]) -> bytes:
-    """An OPML document of ``feeds``, an outline for each group; UTF-8."""
+    """An OPML document of ``feeds``, an outline for each group; UTF-8.
+
+    Credentials in an address are left out: OPML is passed on.
+    """
     root = etree.Element("opml", version="2.0")
     head = etree.SubElement(root, "head")
     etree.SubElement(head, "title").text = "Straitwatch feeds"
@@ -75,10 +78,9 @@ def write_opml(feeds: Iterable[Feed]) -> bytes:
         if group is None:
             group = etree.SubElement(body, "outline", text=feed.group, title=feed.group)
             groups[feed.group] = group
-        name = feed.publisher or feed.url
-        outline = etree.SubElement(
-            group, "outline", type="rss", text=name, title=name, xmlUrl=feed.url
-        )
+        url = parse_address(feed.url).url
+        name = feed.publisher or url
+        outline = etree.SubElement(group, "outline", type="rss", text=name, title=name, xmlUrl=url)
         if feed.language:
             outline.set("language", feed.language)
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True))

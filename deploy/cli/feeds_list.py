@@ -94,7 +94,7 @@ def import_opml(
 def export_opml(
     out: Annotated[Path, typer.Option("--out", help="Where to write the OPML.")],
 ) -> None:
-    """Write the feed list as OPML, for a feed reader.
+    """Write the feed list as OPML, for a feed reader; without credentials in addresses.
 
     Example: straitwatch feeds export --out feeds.opml
     """

@@ -105,6 +105,15 @@ def test_opml_goes_out_and_comes_back() -> None:
     assert back.feeds[0].language == "en"
 
 
+def test_opml_never_holds_a_password() -> None:
+    feeds = read_feed_list(
+        '[[feed]]\nurl = "https://me:secret@outlet.example/rss"\nlanguage = "en"\n', "feeds.toml"
+    )
+    out = write_opml(feeds)
+    assert b"secret" not in out
+    assert b"https://outlet.example/rss" in out
+
+
 def test_opml_folders_become_groups_and_bad_outlines_are_left_out() -> None:
     data = b"""<opml><body><outline text="East Asia!">
       <outline text="A" xmlUrl="https://a.example/rss"/>

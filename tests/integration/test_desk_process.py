@@ -140,7 +140,7 @@ def test_a_desk_that_is_killed_again_and_again_loses_nothing(
         (("desk", "run"), {"CHANNELS": "nonsense://x"}, 2, "nonsense://"),
         (("desk", "run"), {"CHANNELS": "https:///x"}, 2, "needs a host"),
         (("desk", "run"), {"WEBHOOK_SECRET": "x"}, 2, "whsec_"),
-        (("desk", "run"), {"DATABASE_URL": "mysql://h/x"}, 2, "postgresql or sqlite"),
+        (("desk", "run"), {"DATABASE_URL": "mysql://h/x"}, 2, "sqlite or postgresql"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_mend(

@@ -90,7 +90,7 @@ def read_topic_files(folder: Path) -> dict[str, str]:
 
     Raises:
         Refused: there is no such folder.
-        TopicFileError: a file is not text in UTF-8, or too large.
+        TopicFileError: a file is not text in UTF-8, too large, or a folder.
     """
     if not folder.is_dir():
         raise Refused(f"{folder}: no such folder; name one that holds topic files (*.toml)")
@@ -101,6 +101,9 @@ def read_topic_files(folder: Path) -> dict[str, str]:
         path for path in sorted(PACKAGED.glob("_*.toml")) if not (folder / path.name).exists()
     ]
     for path in own + shared:
+        if path.is_dir():
+            faults.append(Fault(path.name, 1, "is a folder, not a file; rename it or move it away"))
+            continue
         try:
             raw = path.read_bytes()
         except OSError as e:

@@ -37,6 +37,7 @@ from pipeline.rules.topic_shape import (
     is_number,
     kind_name,
     sameness,
+    schema_fault,
     term_fault,
     toml_fault,
 )
@@ -68,11 +69,7 @@ class TopicSet:
     @property
     def version(self) -> str:
         """Twelve hex digits of what the files mean: layout and comments do not change it."""
-        meaning = (
-            sorted(self.topics, key=lambda topic: topic.name),
-            self.shared,
-            self.masks,
-        )
+        meaning = (sorted(self.topics, key=lambda topic: topic.name), self.shared, self.masks)
         return hashlib.sha256(_bare(repr(meaning)).encode()).hexdigest()[:12]
 
     def __reduce__(self) -> tuple[Any, tuple[dict[str, str]]]:
@@ -107,18 +104,13 @@ class _Reader:
                 continue
             topic = reader.topic()
             if topic.name in topics:
-                reader.fault(
-                    "topic", None, f"topic '{topic.name}' is in another file too; rename one"
-                )
+                message = f"topic '{topic.name}' is in another file too; rename one"
+                reader.fault("topic", None, message)
             topics.setdefault(topic.name, topic)
         if not topics and not self.faults:
-            self.faults.append(
-                Fault(
-                    names[0] if names else ".",
-                    1,
-                    "no topic file; add one with a [[set]] and a [[route]]",
-                )
-            )
+            first = names[0] if names else "."
+            message = "no topic file; add one with a [[set]] and a [[route]]"
+            self.faults.append(Fault(first, 1, message))
         if self.faults:
             raise TopicFileError(sorted(self.faults, key=lambda f: (f.file, f.line)))
         return TopicSet(
@@ -140,12 +132,14 @@ class _FileReader:
         self.loaded = True
         try:
             self.data = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, RecursionError) as e:
-            # Arrays nested a thousand deep exhaust the reader's stack.
+        except (ValueError, RecursionError) as e:
+            # Beside TOML's own faults: a number of too many digits, arrays nested a thousand deep.
             self.loaded = False
-            self.owner.faults.append(Fault(name, *toml_fault(str(e), text)))
+            self.owner.faults.append(Fault(name, *toml_fault(e, text)))
             return
         self._shape("", self.data, ())
+        if message := schema_fault(self.data.get("schema")):
+            self.fault("schema", None, message)
 
     def fault(
         self, table: str, index: int | None, message: str, literal: str | None = None
@@ -161,8 +155,11 @@ class _FileReader:
         known = {s.name for s in sets} | {s.name for s in self.owner.shared}
         name = self._topic_name()
         threshold = self.data.get("threshold", 1.0)
-        if is_number(threshold) and not 0 < threshold <= MAX_WEIGHT:
+        if not is_number(threshold):
+            threshold = 1.0
+        elif not 0 < threshold <= MAX_WEIGHT:
             self.fault("threshold", None, f"threshold must be above 0 and at most {MAX_WEIGHT:g}")
+            threshold = 1.0
         routes = tuple(
             Route(
                 str(t.get("name", "")),
@@ -190,7 +187,7 @@ class _FileReader:
         return Topic(
             name=name,
             title=str(self.data.get("title", name)),
-            threshold=float(threshold) if is_number(threshold) else 1.0,
+            threshold=float(threshold),
             sets=sets,
             routes=routes,
             escalations=escalations,
@@ -306,13 +303,15 @@ class _FileReader:
         value = data.get("weight", default)
         if not is_number(value):
             return default
-        if abs(value) > MAX_WEIGHT or ("weight" in data and value == 0):
+        # Said so that "not a number" is outside as well.
+        if not abs(value) <= MAX_WEIGHT or ("weight" in data and value == 0):
             self.fault(
                 table,
                 index,
                 f"weight must not be 0, and between -{MAX_WEIGHT:g} and {MAX_WEIGHT:g}",
                 "weight",
             )
+            return MAX_WEIGHT  # in force for the other checks: one mistake, one fault
         return float(value)
 
     def _level(self, table: str, index: int, value: Any) -> int:
@@ -389,11 +388,11 @@ class _FileReader:
         for when in [r.when for r in routes] + [e.when for e in escalations]:
             used.update(when.all, when.any, when.none, when.elsewhere, when.nowhere)
         for index, table in self._tables("set"):
-            name = table.get("name")
+            name = str(table.get("name"))
             if name not in used and not table.get("weight") and any(s.name == name for s in sets):
                 self.fault(
                     "set",
                     index,
                     f"set '{name}' is never used; give it a weight or name it in a [[route]]",
-                    str(name),
+                    name,
                 )

@@ -8,6 +8,8 @@ from typing import Any, Final
 from pipeline.rules.text import fold_term, is_latin
 from pipeline.rules.topic_model import LANGUAGES
 
+SCHEMA: Final = 1
+"""The form of topic files that this release reads."""
 _CONDITION: Final[dict[str, type | tuple[type, ...]]] = {
     "all": list,
     "any": list,
@@ -86,8 +88,16 @@ def term_fault(value: Any) -> str | None:
     return None
 
 
-def toml_fault(message: str, text: str) -> tuple[int, str]:
+def schema_fault(value: Any) -> str | None:
+    """What is wrong with a file's ``schema``, None when nothing is; a file may leave it out."""
+    if value is None or not isinstance(value, int) or isinstance(value, bool) or value == SCHEMA:
+        return None
+    return f"schema must be {SCHEMA}, the only one there is; write schema = {SCHEMA}"
+
+
+def toml_fault(error: ValueError | RecursionError, text: str) -> tuple[int, str]:
     """Line and message of a fault that the TOML reader found."""
+    message = "nested too deeply" if isinstance(error, RecursionError) else str(error)
     found = re.search(r"at line (\d+)", message)
     line = int(found.group(1)) if found else text.rstrip().count("\n") + 1
     what = re.sub(r"\s*\(at .*\)$", "", message)

@@ -81,6 +81,19 @@ BROKEN = {
         "no set '['bicycle']'",
     ),
     "arrays nested beyond reading": ("weight = 0.5", "weight = " + "[" * 5000, 32, "not TOML"),
+    "a number of too many digits": ("weight = 0.5", "weight = " + "9" * 5000, 32, "not TOML"),
+    "another schema": ("schema = 1", "schema = 9", 1, "schema must be 1"),
+    "a weight that is no number": ("weight = 0.6", "weight = nan", 7, "between -5 and 5"),
+    "a weight without end": ("weight = 0.6", "weight = inf", 7, "between -5 and 5"),
+    "a weight beyond any float": ("weight = 0.6", f"weight = 1{'0' * 400}", 7, "between -5 and 5"),
+    "a threshold that is no number": ('title = "Bicycles"', "threshold = nan", 3, "above 0"),
+    "a threshold beyond any float": (
+        'title = "Bicycles"',
+        f"threshold = 1{'0' * 400}",
+        3,
+        "above 0",
+    ),
+    "a list for a set's name": ('name = "race"\nen', "name = [1]\nen", 12, "text in quotes"),
     "a route of nothing": ('all = ["bicycle", "race"]', "", 15, "names no set"),
     "a distance of nothing": ("weight = 0.5", "within = 0", 18, "from 1 to 1000"),
     "a language of no text": ("weight = 0.5", 'languages = ["fr"]', 18, "no language 'fr'"),
@@ -163,6 +176,19 @@ def test_a_file_that_is_not_utf8_is_told_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "bikes.toml").write_bytes(b'schema = 1\ntopic = "b\xff"\n')
     with pytest.raises(TopicFileError, match=r"bikes.toml:2: not UTF-8"):
         read_topic_files(tmp_path)
+
+
+def test_a_folder_named_like_a_topic_file_is_told_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "bikes.toml").mkdir()
+    with pytest.raises(TopicFileError, match=r"bikes.toml:1: is a folder"):
+        read_topic_files(tmp_path)
+
+
+def test_a_weight_out_of_bounds_is_one_fault_and_no_other_follows() -> None:
+    text = 'topic = "bikes"\n[[set]]\nname = "a"\nweight = nan\nen = ["bicycle"]\n'
+    with pytest.raises(TopicFileError) as caught:
+        TopicSet.parse({"bikes.toml": text})
+    assert [fault.line for fault in caught.value.faults] == [4]
 
 
 def test_an_empty_folder_and_none_are_told(tmp_path: Path) -> None:

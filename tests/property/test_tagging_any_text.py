@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from deploy.topic_files import PACKAGED, load_topics
 from pipeline.contracts.records import Lang
+from pipeline.rules.matcher import Cover
 from pipeline.rules.tagging import Tagger
 from pipeline.rules.text import fold, read, sentences
 
@@ -82,3 +83,14 @@ def test_width_and_accents_change_no_topic(words: list[str]) -> None:
     assert [t.topic for t in tagger().tag(text, "").topics] == [
         t.topic for t in tagger().tag(wide, "").topics
     ]
+
+
+SPANS = st.tuples(st.integers(0, 12), st.integers(1, 6)).map(lambda at: (at[0], at[0] + at[1]))
+
+
+@given(st.lists(SPANS, min_size=1, max_size=8), SPANS)
+def test_a_mask_hides_what_lies_inside_it_and_is_shorter(
+    masks: list[tuple[int, int]], span: tuple[int, int]
+) -> None:
+    inside = any(a <= span[0] and span[1] <= b and (a, b) != span for a, b in masks)
+    assert Cover(masks).hides(*span) is inside

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 
 import pytest
 
@@ -82,6 +83,33 @@ def test_a_mask_hides_the_shorter_term_inside_it_and_no_other() -> None:
 def test_a_mask_that_is_a_term_itself_still_counts() -> None:
     term, mask = Term("中国大使館", "ja"), (Term("中国大使館", "ja"),)
     assert terms_in("中国大使館の前", Lang.JA, term, masks=mask) == ["中国大使館"]
+
+
+def steps(words: int) -> int:
+    """The calls and lines that a text of so many masked words takes: work, not time."""
+    matcher = Matcher([[Term("中国", "ja")]], [Term("中国電力", "ja")], 1)
+    text = read("", "中国電力" * words)
+    assert text.original.count("中国電力") == words, "not cut"
+    matcher.hits(text, Lang.JA)  # what is built on first use is not counted
+    count = 0
+
+    def trace(frame: object, event: str, arg: object) -> object:
+        nonlocal count
+        count += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        hits = matcher.hits(text, Lang.JA)
+    finally:
+        sys.settrace(before)
+    assert hits == []
+    return count
+
+
+def test_masked_words_cost_the_same_however_many_there_are() -> None:
+    assert steps(800) < 4.5 * steps(200)
 
 
 def test_folding_keeps_every_position() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,11 +55,11 @@ def tag(
                     for t in tagging.topics
                 },
             }
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(_text(line) + "\n")
 
 
 def _article(raw: bytes) -> dict[str, Any]:
-    item = json.loads(raw)
+    item = json.loads(raw, parse_constant=_no_number, parse_float=_finite)
     if not isinstance(item, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - a fault of the line, told as one
     if "id" not in item:
@@ -73,6 +74,27 @@ def _article(raw: bytes) -> dict[str, Any]:
         "summary": item.get("summary") or "",
         "lang": item.get("lang"),
     }
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"not JSON: {word} is no number there")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits[:40]} is too large a number")
+    return value
+
+
+def _text(line: dict[str, Any]) -> str:
+    """The line as JSON; in ASCII where an id has half a character, which UTF-8 cannot say."""
+    text = json.dumps(line, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(line)
+    return text
 
 
 def _say(error: Exception) -> str:

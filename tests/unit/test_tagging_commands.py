@@ -53,6 +53,9 @@ def test_tag_writes_a_line_for_each_in_the_same_order(tmp_path: Path) -> None:
         ("[]", "not a JSON object"),
         ('{"title": "x"}', "no 'id'"),
         ('{"id": "x", "title": 3}', "'title' is no text"),
+        ('{"id": NaN}', "NaN is no number"),
+        ('{"id": [-Infinity]}', "-Infinity is no number"),
+        ('{"id": 1e999}', "too large a number"),
         ("[" * 100_000, "nested too deeply|not JSON"),
     ],
 )
@@ -60,6 +63,20 @@ def test_tag_names_the_line_that_is_no_article(tmp_path: Path, line: str, messag
     with pytest.raises(WrongUse, match=rf"in.jsonl:2: .*({message})"):
         tagged(tmp_path, '{"id": "a"}', line)
     assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_tag_gives_back_an_id_with_half_a_character(tmp_path: Path) -> None:
+    (row,) = tagged(tmp_path, '{"id": "a\\ud800é", "title": "x"}')
+    assert row["id"] == "a\ud800é"
+
+
+def test_check_tells_a_folder_named_like_a_topic_file(tmp_path: Path) -> None:
+    (tmp_path / "bikes.toml").mkdir()
+    result = run("topics", "check", str(tmp_path))
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"{tmp_path}/bikes.toml:1: is a folder, not a file; rename it or move it away\n"
+    )
 
 
 def test_tag_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:

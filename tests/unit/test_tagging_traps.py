@@ -47,6 +47,18 @@ NOT_TAGGED = {
     "public bodies are no warplanes": "公共机构今天起实行新的办公时间",
     "a typhoon to be faced is not about Taiwan": "沿海各地积极应对台风 渔船回港",
     "Russia's ministry is not China's": "俄外交部：日本应承认历史 停止歪曲",
+    "a meal of fish and chips is no chip": "Fish and chips shop from America opens in China",
+    "a strike of workers is no attack": "Taiwan airline crew strike ends after wage deal",
+    "dock workers on strike are no trade policy": "US dock workers strike over pay, ports shut",
+    "a match is no conflict": "Japan beat China to reach the badminton semifinal",
+    "a match in Japanese is no conflict": "サッカー日本代表、中国に快勝し首位通過",
+    "a park whose name holds a negotiator's": "ジャングリア沖縄、米国の旅行客向けに増便",
+    "a typhoon's track through the East China Sea": "台風が東シナ海を北上、中国へ上陸の恐れ",
+    "rival companies are no states": "Sony and Xiaomi fight for phone buyers in Japan and at home",
+    "rival companies in Japanese are no states": "トヨタと中国BYD、日本市場で小型車を競う",
+    "a film named after the islands": "「尖閣1945」の試写に百人",
+    "a film about the islands": "映画「尖閣1901」、来春に公開",
+    "people around the club Chunichi": "新監督は投手出身か、中日関係者が明かす",
     "a state guest house is no island": "国家领导人在钓鱼台国宾馆会见外宾",
     "banks of a river are not the two sides": "长江两岸秋色宜人 游客增多",
 }
@@ -62,6 +74,11 @@ TAGGED = {
     "the white paper and China": ("防衛白書、中国を最大の挑戦と記す", JC),
     "Yasukuni and China's answer": ("閣僚の靖国参拝に中国が抗議", JC),
     "ships at the islands": ("尖閣沖に中国海警の船、機関砲を搭載", JC),
+    "China first, in Japanese": ("中日関係が冷え込み、閣僚の往来は途絶える", JC),
+    "a chip tool maker under chip rules": (
+        "ASML halts tool exports to China under US chip rules",
+        UT,
+    ),
     "an export ban on Japan in English": ("Beijing halts rare earth exports to Japan", JC),
     "the remarks of the prime minister": ("国际人士：高市早苗错误言论极其危险", JC),
     "Japan in traditional characters": ("中國外交部召見日本大使 提出嚴正交涉", JC),
@@ -96,6 +113,18 @@ LEVELS = {
     "an export ban is coercion": ("China bans exports of magnets to Japan", JC, 2),
     "armed ships are force": ("尖閣沖に中国海警の船、機関砲を搭載", JC, 3),
     "a drill is force": ("Taiwan reports live-fire drills by the PLA in the Strait", TW, 3),
+    "a sale of arms is coercion": (
+        "US sells weapons to Taiwan and Beijing vows countermeasures",
+        TW,
+        2,
+    ),
+    "a sale of arms in simplified characters": ("美国对台军售金额创下新高", TW, 2),
+    "a sale of arms in traditional characters": ("美國對台軍售金額創下新高", TW, 2),
+    "another war beside it is not force": (
+        "Russia strikes Kyiv; Taiwan president sends aid",
+        TW,
+        0,
+    ),
     "an accident is not force": ("Taiwan fighter jet crashes, pilot missing", TW, 0),
     "a new tariff is coercion": ("White House imposes tariffs on bicycles", UT, 2),
     "a delayed tariff is none": ("White House delays tariffs on bicycles by a year", UT, 0),
@@ -114,7 +143,7 @@ def test_force_in_another_war_is_not_the_topics(tagger: Tagger) -> None:
     summary = "Missiles and drones hit Kyiv overnight, while Ukraine asked for air defense."
     tagging = tagger.tag("Taiwan and Japan lawmakers discuss diplomatic visit", summary)
     tags = {tag.topic: tag.escalation for tag in tagging.topics}
-    assert tags.get(TW, 0) < 3
+    assert tags[TW] == 0
 
 
 def test_the_formula_at_the_end_of_another_meeting_is_boilerplate(tagger: Tagger) -> None:

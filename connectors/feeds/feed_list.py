@@ -86,10 +86,12 @@ def read_feed_list(text: str, name: str) -> FeedList:
     """
     try:
         raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
+    except (ValueError, RecursionError) as e:
+        # Beside TOML's own faults: a number of too many digits, arrays nested a thousand deep.
+        what = "nested too deeply" if isinstance(e, RecursionError) else e
         at = re.search(r"at line (\d+)", str(e))
         where = at.group(1) if at else str(text.count("\n") + 1)
-        raise FeedListError((f"{name}:{where}: not TOML: {e}",)) from e
+        raise FeedListError((f"{name}:{where}: not TOML: {what}",)) from e
     lines = _Lines(text)
     faults = [
         f"{name}:{lines.of(key)}: '{key}' is not known here; a list has [[feed]] tables only"

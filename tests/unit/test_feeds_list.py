@@ -69,6 +69,8 @@ def test_a_source_of_an_archive_is_found_by_url_and_by_publisher() -> None:
         ("title = 'x'\n", 1, "[[feed]] tables only"),
         ("[feed]\nurl = 'https://a.example/'\n", 1, "two brackets"),
         ("[[feed]]\nurl = \n", 2, "not TOML"),
+        ("[[feed]]\nurl = " + "[" * 5000, 2, "nested too deeply"),
+        ("[[feed]]\nweight = " + "9" * 5000 + "\n", 3, "not TOML"),
         (
             "[[feed]]\nurl = 'https://a.example/'\n[[feed]]\nurl = 'https://A.example:443/'\n",
             4,

@@ -13,6 +13,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -290,13 +291,21 @@ class Supervisor:
         if state.process is None:
             keeper.cancel()  # it waits for something
         else:
-            state.process.terminate()
-            done, _ = await asyncio.wait([keeper], timeout=state.part.stop_seconds)
-            if not done and state.process is not None:
-                state.log.write(b"did not end by itself in time\n")
-                state.process.kill()
+            await self._end_process(state, state.process)
         await asyncio.gather(keeper, return_exceptions=True)
         self._clean_up(state)
+
+    async def _end_process(self, state: _State, process: asyncio.subprocess.Process) -> None:
+        """Ask it to end and wait. The process, not its keeper: that one may have failed before."""
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), state.part.stop_seconds)
+        except TimeoutError:
+            state.log.write(b"did not end by itself in time\n")
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
 
     def _clean_up(self, state: _State) -> None:
         """Nothing of the part's session stays, whatever it had started itself."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -226,3 +227,35 @@ def test_a_supervisor_that_fails_stops_everything_and_says_so(
     with pytest.raises(Fault, match="the supervisor failed: OSError: no more of it"):
         stage.run(play)
     assert stage.supervisor.pids["kafka"] is None
+
+
+def test_a_supervisor_that_fails_still_lets_its_parts_end_by_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up, down = tmp_path / "up", tmp_path / "down"
+    code = (
+        "import pathlib, signal, sys, time\n"
+        "def end(*_):\n"
+        "    time.sleep(0.3)\n"
+        f"    pathlib.Path({str(down)!r}).touch()\n"
+        "    sys.exit()\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        f"pathlib.Path({str(up)!r}).touch()\n"
+        "time.sleep(600)"
+    )
+    stage = _Stage(tmp_path, _part("kafka", code))
+
+    def broken(part: str, pid: int) -> None:
+        end = time.monotonic() + DEADLINE
+        while not up.exists() and time.monotonic() < end:
+            os.sched_yield()
+        raise OSError("no more of it")
+
+    monkeypatch.setattr(stage.register, "note", broken)
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("stopping")
+
+    with pytest.raises(Fault, match="the supervisor failed: OSError"):
+        stage.run(play)
+    assert down.exists(), "it was killed before it could end"

@@ -10,11 +10,11 @@ import contextlib
 import hashlib
 import threading
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+from http.server import BaseHTTPRequestHandler
 from typing import Final
 from xml.sax.saxutils import escape
 
+from deploy.demo.loopback import LoopbackServer, QuietHandler
 from deploy.demo.scenario import Item, Outlet
 
 BROKEN_ENTRY = "<item><description></description></item>"
@@ -22,7 +22,7 @@ BROKEN_ENTRY = "<item><description></description></item>"
 _ENDLESS: Final = b"<item><title>" + b"more " * 10_000 + b"</title></item>"
 
 
-class OutletServer:
+class OutletServer(LoopbackServer):
     """Serves ``/<slug>/rss.xml`` for each outlet; knows the distinct entries that it served.
 
     Args:
@@ -43,37 +43,13 @@ class OutletServer:
         self._lock = threading.Lock()
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self) -> None:
+            def do_GET(self) -> None:  # noqa: N802 - the base's name
                 server._answer(self)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Say nothing: the demo tells its own story."""
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
-
-    def __enter__(self) -> OutletServer:
-        """Start to serve."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        """Stop."""
-        self._http.shutdown()
-        self._http.server_close()
-
-    @property
-    def host(self) -> str:
-        """``host:port`` to allow-list."""
-        return f"127.0.0.1:{self._http.server_port}"
+        super().__init__(Handler)
 
     @property
     def served(self) -> int:

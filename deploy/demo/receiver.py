@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Final
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from deploy.demo.loopback import LoopbackServer, QuietHandler
 from pipeline.contracts import codec
 from pipeline.contracts.records import Alert, AlertState
 
@@ -40,7 +39,7 @@ class Received:
         return (self.at - alert.newest_seen_at).total_seconds()
 
 
-class WebhookReceiver:
+class WebhookReceiver(LoopbackServer):
     """Takes signed alerts on a loopback port; keeps each revision once."""
 
     def __init__(self, secret: str) -> None:
@@ -49,38 +48,19 @@ class WebhookReceiver:
         self._news = threading.Condition()
         receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
+        class Handler(QuietHandler):
+            def do_POST(self) -> None:  # noqa: N802 - the base's name
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 self.send_response(receiver._take(dict(self.headers.items()), body))
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Say nothing: the demo tells its own story."""
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
-
-    def __enter__(self) -> WebhookReceiver:
-        """Start to listen."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        """Stop."""
-        self._http.shutdown()
-        self._http.server_close()
+        super().__init__(Handler)
 
     @property
     def url(self) -> str:
         """Where alerts are posted to."""
-        return f"http://127.0.0.1:{self._http.server_port}/alerts"
+        return f"http://{self.host}/alerts"
 
     @property
     def received(self) -> tuple[Received, ...]:

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     """Of articles on Kafka."""
     poll_seconds: Annotated[float, Field(ge=1, le=86400)] = 120
     """The shortest interval between two polls of one feed."""
+    hung_seconds: Annotated[float, Field(ge=5, le=3600)] = 60
+    """Without an answer for so long a part of the service is killed and started again."""
     article_partitions: Annotated[int, Field(ge=1, le=64)] = 2
     """Partitions of the articles topic when it is created."""
     jar_mirror: str | None = None

@@ -28,6 +28,7 @@ _WORDS: Final[dict[str, str]] = {
     "starting": "starting …",
     "part-first-ready": "  {part} is ready",
     "part-ready": "{part} is back",
+    "part-hung": "{part} hangs: {reason}",
     "part-ended": "{part} {reason}; started again in {retry_s:.0f} s",
     "ready": "ready: Kafka {kafka}, logs in {logs}; Ctrl-C stops it",
     "ready-console": "ready: console {console}, Kafka {kafka}, logs in {logs}; Ctrl-C stops it",

@@ -12,6 +12,7 @@ _SECONDS: Final = 5.0
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """The engine is ours, on this machine: proxies of the environment are not for it."""
 _END_OF_TIME: Final = 2**53
+_RECORDS: Final = ("read-records", "write-records")
 
 ACTIVE: Final = frozenset({"INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "FAILING"})
 """States of a job that is not over (Flink's JobStatus); the others are CANCELLING and terminal."""
@@ -30,6 +31,8 @@ class JobView:
     state: str
     vertices: dict[str, str]
     """Id -> name: what state is kept by."""
+    records: int = 0
+    """That its vertices have read and written since it was started or restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class FlinkRest:
         """One job."""
         found = self._get(f"/jobs/{job_id}")
         vertices = {str(v["id"]): str(v["name"]) for v in found["vertices"]}
-        return JobView(job_id, str(found["name"]), str(found["state"]), vertices)
+        records = sum(int(v["metrics"][way]) for v in found["vertices"] for way in _RECORDS)
+        return JobView(job_id, str(found["name"]), str(found["state"]), vertices, records)
 
     def checkpoints(self, job_id: str) -> CheckpointView:
         """Its checkpoints."""

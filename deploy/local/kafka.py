@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import socket
-import struct
 import subprocess
 import uuid
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from pathlib import Path
 from typing import Final
 
 from deploy.errors import Fault
+from deploy.local import answers
 from deploy.local.ports import HOST
 from pipeline.contracts.topics import MAX_ARTICLE_BYTES
 
 # Messages of 10 MB pass with it; the rest is the page cache's work.
 _HEAP: Final = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
 _MAX_MESSAGE: Final = 2 * MAX_ARTICLE_BYTES
-_API_VERSIONS: Final = 18
 
 LOGGING: Final = """\
 rootLogger.level=WARN
@@ -153,18 +152,15 @@ class KafkaSetup:
 def is_ready(bootstrap: str) -> bool:
     """Whether a Kafka answers at one of ``host:port[,host:port]``; asks once, for some seconds.
 
-    Asks for the versions it speaks (ApiVersions, protocol guide): a broker opens its port early but
-    answers only when it is ready to serve.
+    A broker opens its port early but answers only when it is ready to serve.
     """
     return any(_answers(*address.rsplit(":", 1)) for address in bootstrap.split(","))
 
 
 def _answers(host: str, port: str) -> bool:
-    client = b"straitwatch-up"
-    body = struct.pack(">hhih", _API_VERSIONS, 0, 1, len(client)) + client
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=2) as connection:
-            connection.sendall(struct.pack(">i", len(body)) + body)
+            connection.sendall(answers.KAFKA)
             return len(connection.recv(8)) > 0
     except (OSError, ValueError):
         return False

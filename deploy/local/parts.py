@@ -1,4 +1,4 @@
-"""The parts of the service: which program each is, and how one sees that it is up."""
+"""The parts of the service: which program each is, how one sees that it is up, and still well."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
-from deploy.local import kafka, ports
+from deploy.local import answers, kafka, ports
 from deploy.local.plan import Plan, python_command
 from deploy.local.supervisor import Part
 
@@ -27,6 +27,8 @@ def _kafka(plan: Plan) -> Part:
         plan.environment(),
         _asked(lambda: kafka.is_ready(plan.bootstrap) and make_topics(plan)),
         stop_seconds=10,
+        answers=answers.asked(plan.kafka.port, answers.KAFKA),
+        hung_seconds=plan.settings.hung_seconds,
     )
 
 
@@ -34,13 +36,24 @@ def _engine(plan: Plan) -> tuple[Part, Part]:
     environment = plan.environment()
     at = plan.engine.ports
     pool = (sys.executable, "-m", "deploy.local.worker_pool", "--port", str(at.workers))
+    hung_seconds = plan.settings.hung_seconds
+    # Whether the job moves is the pipeline's to see: it says so by an event `hung`.
     return (
-        Part("workers", pool, environment, _asked(lambda: ports.answers(at.workers))),
+        Part(
+            "workers",
+            pool,
+            environment,
+            _asked(lambda: ports.answers(at.workers)),
+            answers=answers.asked(at.workers, answers.GRPC),
+            hung_seconds=hung_seconds,
+        ),
         Part(
             "engine",
             tuple(plan.engine.command()),
             environment | plan.engine.environment(),
             _asked(lambda: ports.answers(at.job)),
+            answers=answers.asked(at.job, answers.GRPC),
+            hung_seconds=hung_seconds,
         ),
     )
 
@@ -57,6 +70,8 @@ def _ours(plan: Plan, needs_kafka: tuple[str, ...]) -> tuple[Part, Part, Part]:
             None,
             (*needs_kafka, "workers", "engine"),
             ready_seconds=300,
+            answers=answers.asked(settings.port_pipeline_metrics, answers.HTTP),
+            hung_seconds=settings.hung_seconds,
         ),
         Part(
             "desk",
@@ -64,6 +79,8 @@ def _ours(plan: Plan, needs_kafka: tuple[str, ...]) -> tuple[Part, Part, Part]:
             environment,
             _asked(lambda: ports.answers(settings.port_desk_metrics)),
             needs_kafka,
+            answers=answers.asked(settings.port_desk_metrics, answers.HTTP),
+            hung_seconds=settings.hung_seconds,
         ),
         Part(
             "feeds",
@@ -71,6 +88,8 @@ def _ours(plan: Plan, needs_kafka: tuple[str, ...]) -> tuple[Part, Part, Part]:
             environment,
             _asked(lambda: ports.answers(settings.port_feeds_metrics)),
             needs_kafka,
+            answers=answers.asked(settings.port_feeds_metrics, answers.HTTP),
+            hung_seconds=settings.hung_seconds,
         ),
     )
 

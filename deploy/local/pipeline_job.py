@@ -24,6 +24,8 @@ from deploy.local.engine import EngineSetup
 from deploy.local.flink import FlinkAway, FlinkRest, JobView
 from deploy.local.follow import Follow
 from deploy.local.generations import Generation, GenerationStore, hand_over, young_topics
+from deploy.local.kafka import is_ready
+from deploy.local.stall import Stall
 from deploy.local.submitter import Submitter
 from pipeline.rules.detector import DETECTOR_VERSION
 
@@ -72,6 +74,8 @@ class PipelineJob:
     is_changed: Callable[[], bool]
     """Whether other rules are in force by now."""
     emit: Emit
+    stalled_seconds: float = 120.0
+    """A job in which nothing moves for so long is helped up."""
 
     def run(self) -> None:
         """Attach or start, then watch until other rules are in force.
@@ -268,6 +272,7 @@ class PipelineJob:
         generation = self._generations.current()
         assert generation is not None  # noqa: S101 - the job belongs to it
         follow = Follow(self._rest, self._generations, generation.topics)
+        stall = Stall(self.stalled_seconds, time.monotonic())
         while True:
             time.sleep(_WATCH_SECONDS)
             try:
@@ -275,7 +280,8 @@ class PipelineJob:
                 if job.state not in {"RUNNING", "RESTARTING", "FAILING", "CREATED"}:
                     raise Fault(f"the job has ended: {job.state}")
                 failure = self._rest.last_failure(job_id)
-                if not pruned and self._rest.checkpoints(job_id).completed:
+                checkpoints = self._rest.checkpoints(job_id)
+                if not pruned and checkpoints.completed:
                     self._store.prune(keep=job_id)
                     pruned = True
                 follow.look(job)
@@ -285,6 +291,7 @@ class PipelineJob:
                     raise Fault(f"the engine or its job is gone ({e})") from e
                 continue
             away = 0
+            self._help_up(stall, stall.look(job, checkpoints, failure, time.monotonic()))
             if failure is not None and failure != seen_failure:
                 self.emit("job-restarted", reason=failure[1])
                 if any(error in failure[1] for error in _STATE_IS_NO_USE):
@@ -297,6 +304,16 @@ class PipelineJob:
                 return _read(request)
             if self.is_changed():
                 return None
+
+    def _help_up(self, stall: Stall, part: str | None) -> None:
+        """Ask the supervisor to start the part again that holds the job; None: it moves."""
+        if part is None:
+            return
+        if not is_ready(self.kafka):
+            stall.excuse(time.monotonic())  # it waits, as it should
+            return
+        reason = f"the job has moved nothing for {self.stalled_seconds:.0f} s"
+        self.emit("hung", hung=part, reason=reason)
 
     def _come_live(self, generation: Generation, follow: Follow) -> Generation:
         """The generation; live, and said to be so, once it has told all until its start."""

@@ -58,7 +58,15 @@ def run_on_our_engine(settings: Settings) -> None:
         force = _Force(settings)
         voice = _Voice(layout.run, force)
         try:
-            PipelineJob(setup, kafka, force.rules, force.is_changed, voice.emit).run()
+            PipelineJob(
+                setup,
+                kafka,
+                force.rules,
+                force.is_changed,
+                voice.emit,
+                # A start of workers on a busy machine moves nothing for a while.
+                stalled_seconds=2 * settings.hung_seconds,
+            ).run()
         except Fault as e:
             voice.report(fault=str(e))
             raise

@@ -2,7 +2,8 @@
 
 Everything is in one event loop, in the main thread: children are leashed to the thread that starts
 them. A part that dies is started again with a back-off; those that need it wait for it by
-themselves, as they would for any server that is away.
+themselves, as they would for any server that is away. A part that gives no answer any more is
+killed, and then it is one that has died.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ from deploy.errors import Fault
 from deploy.local.backoff import Backoff
 from deploy.local.events import Listener
 from deploy.local.log_files import RotatingLog
+from deploy.local.patience import Patience
 from deploy.local.processes import Register, Started, end_session, leashed
 
 _PROBE_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 5.0
+"""Between two questions whether a part still answers; shorter where its limit is short."""
 _LONGEST_LINE: Final = 1 << 20
 _LAST_WORDS_SECONDS: Final = 0.5
 _FIRST_TRIES: Final = 3
@@ -47,6 +51,10 @@ class Part:
     ready_seconds: float = 120.0
     stop_seconds: float = 5.0
     """What it is given to end by itself."""
+    answers: Callable[[], Awaitable[bool]] | None = None
+    """Asked again and again once it was ready; None: a process that runs is taken for well."""
+    hung_seconds: float = 60.0
+    """Without an answer for so long it is killed, and so started again."""
 
 
 @dataclass(slots=True)
@@ -62,6 +70,8 @@ class _State:
     ending: bool = False
     probe_failure: str = ""
     """The last that was written to the log."""
+    hung: str = ""
+    """Why it was killed as hung, in words."""
 
 
 class Supervisor:
@@ -189,6 +199,7 @@ class Supervisor:
         finally:
             os.close(theirs)
         state.output = ours
+        state.hung = ""
         state.starts += 1
         self._register.note(part.name, state.process.pid)
         self._tell(
@@ -209,6 +220,8 @@ class Supervisor:
             await asyncio.wait([reader], timeout=_LAST_WORDS_SECONDS)
             reader.cancel()
             await asyncio.gather(reader, prober, return_exceptions=True)
+        if state.hung:
+            return f"hung ({state.hung}) and was killed"
         if code < 0:
             return f"was ended by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
@@ -241,31 +254,58 @@ class Supervisor:
             event = json.loads(line)
         except ValueError:
             return
+        if event["event"] == "hung":
+            # Seen by a part that works with it: `PipelineJob` sees what the workers do.
+            if (other := self._states.get(event.get("hung", ""))) is not None:
+                self._end_hung(other, str(event.get("reason")))
+            return
         self._tell({**event, "part": state.part.name})
         if event["event"] == "running" and state.part.is_ready is None:
             self._mark_ready(state)
 
     async def _probe(self, state: _State) -> None:
+        """Ask until it is ready, then whether it still answers; kill it where it does not."""
         part = state.part
-        end = time.monotonic() + part.ready_seconds
+        patience = Patience(part.ready_seconds, time.monotonic())
         while not state.ready.is_set():
-            if await self._is_ready(state):
+            if part.is_ready is not None and await self._ask(state, part.is_ready):
                 self._mark_ready(state)
-                return
-            if time.monotonic() > end and state.process is not None:
+            elif patience.is_over(time.monotonic()) and state.process is not None:
                 state.log.write(f"not ready within {part.ready_seconds:.0f} s\n".encode())
                 state.process.kill()
                 return
-            await asyncio.sleep(_PROBE_SECONDS)
+            else:
+                await asyncio.sleep(_PROBE_SECONDS)
+        if part.answers is not None:
+            await self._until_hung(state, part.answers)
 
-    async def _is_ready(self, state: _State) -> bool:
+    async def _until_hung(self, state: _State, answers: Callable[[], Awaitable[bool]]) -> None:
+        limit = state.part.hung_seconds
+        patience = Patience(limit, time.monotonic())
+        while True:
+            await asyncio.sleep(min(_LOOK_SECONDS, limit / 4))
+            if await self._ask(state, answers):
+                patience.answered(time.monotonic())
+            elif patience.is_over(time.monotonic()):
+                self._end_hung(state, f"no answer for {limit:.0f} s")
+                return
+
+    def _end_hung(self, state: _State, reason: str) -> None:
+        if state.process is None or state.ending:
+            return  # it is being started again as it is
+        state.hung = reason
+        state.log.write(f"hung: {reason}\n".encode())
+        self._tell({"event": "part-hung", "part": state.part.name, "reason": reason})
+        # One that hangs may not hear a SIGTERM; all parts are made for this.
+        with suppress(ProcessLookupError):
+            state.process.kill()
+
+    async def _ask(self, state: _State, question: Callable[[], Awaitable[bool]]) -> bool:
         """A question that fails is a no, with its reason in the part's log, once a reason."""
-        if state.part.is_ready is None:
-            return False
         try:
-            return await state.part.is_ready()
+            return await question()
         except Exception as e:  # noqa: BLE001 - else nobody would ask any more
-            words = f"asking whether it is ready failed: {type(e).__name__}: {e}"
+            words = f"asking whether it is well failed: {type(e).__name__}: {e}"
             if words != state.probe_failure:
                 state.probe_failure = words
                 state.log.write(f"{words}\n".encode())

@@ -4,115 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
-from deploy.settings import Settings
-from deploy.topic_files import PACKAGED
 from tests.conftest import installed
+from tests.integration.service_up import SECONDS, Up, environment, up_command
 
 PARTS = {"supervisor", "kafka", "engine", "workers", "feeds", "pipeline", "desk"}
-SECONDS = 150
-
 pytestmark = [pytest.mark.kafka, pytest.mark.engine, pytest.mark.timeout(600)]
 
 
-class _Up:
-    """`up --json` on a home folder of its own, with no feeds."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.events: list[dict[str, Any]] = []
-        self._changed = threading.Condition()
-        self.process = self._start()
-
-    def _start(self) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            up_command(), env=environment(self.home), stdout=subprocess.PIPE, text=True
-        )
-        threading.Thread(target=self._listen, args=(process,), daemon=True).start()
-        return process
-
-    def again(self) -> None:
-        """Start on the same home once more."""
-        self.process.wait(SECONDS)
-        self.events = []
-        self.process = self._start()
-
-    @property
-    def pids(self) -> dict[str, int]:
-        out: dict[str, int] = {}
-        for event in list(self.events):
-            out |= event.get("pids", {})
-        return out
-
-    def until(self, event: str, after: int = 0, **fields: Any) -> dict[str, Any]:
-        """The first such event, or a failure; ``after``: of those from that number on."""
-
-        def found() -> dict[str, Any] | None:
-            for e in self.events[after:]:
-                if e["event"] == event and all(e.get(k) == v for k, v in fields.items()):
-                    return e
-            return None
-
-        with self._changed:
-            done = self._changed.wait_for(
-                lambda: found() is not None or self.process.poll() is not None, SECONDS
-            )
-            event_found = found()
-            assert done, f"no {event} {fields} within {SECONDS} s: {self.events}"
-            assert event_found is not None, f"up has ended: {self.events}"
-            return event_found
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
-
-    def _listen(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        with process.stdout as lines:
-            for line in lines:
-                with self._changed:
-                    self.events.append(json.loads(line))
-                    self._changed.notify_all()
-        process.wait()
-        with self._changed:
-            self._changed.notify_all()
-
-
-def up_command() -> list[str]:
-    return [sys.executable, "-m", "deploy.cli", "up", "--json"]
-
-
-def environment(home: Path) -> dict[str, str]:
-    ports = [name for name in Settings.model_fields if name.startswith("port_")]
-    feeds, topics = home.parent / "feeds.toml", home.parent / "topics"
-    feeds.write_text("")
-    if not topics.exists():
-        # A copy: other topic files than before would be a reason for a replay.
-        shutil.copytree(PACKAGED, topics)
-    return {
-        **{k: v for k, v in os.environ.items() if not k.startswith("STRAITWATCH_")},
-        **{f"STRAITWATCH_{name.upper()}": "0" for name in ports},
-        "STRAITWATCH_HOME": str(home),
-        "STRAITWATCH_FEEDS": str(feeds),
-        "STRAITWATCH_TOPICS": str(topics),
-    }
-
-
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Up]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     installed()
-    up = _Up(tmp_path_factory.mktemp("up") / "home")
+    up = Up(tmp_path_factory.mktemp("up") / "home")
     try:
         up.until("ready")
         yield up
@@ -121,7 +31,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Up]:
             up.stop()
 
 
-def test_the_ready_event_has_what_the_contract_names(service: _Up) -> None:
+def test_the_ready_event_has_what_the_contract_names(service: Up) -> None:
     ready = service.until("ready")
 
     assert set(ready["pids"]) == PARTS
@@ -131,7 +41,7 @@ def test_the_ready_event_has_what_the_contract_names(service: _Up) -> None:
     assert ready["console"] is None or ready["console"].startswith("http://")
 
 
-def test_every_metrics_page_answers(service: _Up) -> None:
+def test_every_metrics_page_answers(service: Up) -> None:
     import urllib.request
 
     for name, url in service.until("ready")["metrics"].items():
@@ -139,7 +49,7 @@ def test_every_metrics_page_answers(service: _Up) -> None:
             assert b"# HELP" in page.read(), name
 
 
-def test_a_second_service_on_the_home_is_refused_in_one_line(service: _Up) -> None:
+def test_a_second_service_on_the_home_is_refused_in_one_line(service: Up) -> None:
     second = subprocess.run(
         up_command(), env=environment(service.home), capture_output=True, text=True, check=False
     )
@@ -149,7 +59,7 @@ def test_a_second_service_on_the_home_is_refused_in_one_line(service: _Up) -> No
     assert str(service.pids["supervisor"]) in second.stderr
 
 
-def test_doctor_sees_the_service_that_runs(service: _Up) -> None:
+def test_doctor_sees_the_service_that_runs(service: Up) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "deploy.cli", "doctor", "--json"],
         env=environment(service.home),
@@ -164,7 +74,7 @@ def test_doctor_sees_the_service_that_runs(service: _Up) -> None:
     assert done.returncode == 0
 
 
-def test_after_kill_9_of_the_engine_the_job_goes_on_from_its_checkpoint(service: _Up) -> None:
+def test_after_kill_9_of_the_engine_the_job_goes_on_from_its_checkpoint(service: Up) -> None:
     _checkpointed(service)
     mark = len(service.events)
     os.kill(service.pids["engine"], signal.SIGKILL)
@@ -173,7 +83,7 @@ def test_after_kill_9_of_the_engine_the_job_goes_on_from_its_checkpoint(service:
     service.until("part-ready", mark, part="pipeline")
 
 
-def test_after_kill_9_of_the_watcher_it_finds_the_job_and_starts_no_other(service: _Up) -> None:
+def test_after_kill_9_of_the_watcher_it_finds_the_job_and_starts_no_other(service: Up) -> None:
     job = [e for e in service.events if e["event"] == "running"][-1]["job"]
     mark = len(service.events)
     os.kill(service.pids["pipeline"], signal.SIGKILL)
@@ -183,7 +93,7 @@ def test_after_kill_9_of_the_watcher_it_finds_the_job_and_starts_no_other(servic
 
 
 @pytest.mark.slow
-def test_a_broken_checkpoint_is_passed_over_and_a_replay_says_why(service: _Up) -> None:
+def test_a_broken_checkpoint_is_passed_over_and_a_replay_says_why(service: Up) -> None:
     _checkpointed(service)
     mark = len(service.events)
     os.kill(service.pids["engine"], signal.SIGSTOP)
@@ -198,7 +108,7 @@ def test_a_broken_checkpoint_is_passed_over_and_a_replay_says_why(service: _Up) 
 
 
 @pytest.mark.slow
-def test_after_kill_9_of_the_supervisor_nothing_is_left_and_the_next_goes_on(service: _Up) -> None:
+def test_after_kill_9_of_the_supervisor_nothing_is_left_and_the_next_goes_on(service: Up) -> None:
     _checkpointed(service)
     before = service.pids
     os.kill(before["supervisor"], signal.SIGKILL)
@@ -211,7 +121,7 @@ def test_after_kill_9_of_the_supervisor_nothing_is_left_and_the_next_goes_on(ser
     service.until("ready")
 
 
-def test_sigterm_stops_everything_within_its_time_and_ends_0(service: _Up) -> None:
+def test_sigterm_stops_everything_within_its_time_and_ends_0(service: Up) -> None:
     pids = service.pids
 
     assert service.stop() == 0
@@ -220,7 +130,7 @@ def test_sigterm_stops_everything_within_its_time_and_ends_0(service: _Up) -> No
     assert not (service.home / "run" / "ready.json").exists()
 
 
-def _checkpointed(service: _Up) -> None:
+def _checkpointed(service: Up) -> None:
     """Wait until the job that runs now has a checkpoint of its own."""
     from deploy.local.checkpoints import CheckpointStore
     from tests.conftest import wait_until

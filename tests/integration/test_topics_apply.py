@@ -24,8 +24,7 @@ from pipeline.contracts.codec import decode, encode
 from pipeline.contracts.ids import article_id
 from pipeline.contracts.records import Alert, AlertState, Article, FeedStatus, SeriesPoint
 from tests.conftest import installed, wait_until
-from tests.integration.test_service import _Up as Up
-from tests.integration.test_service import environment
+from tests.integration.service_up import Up, environment
 
 pytestmark = [
     pytest.mark.kafka,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -177,6 +178,72 @@ print(child.pid, flush=True)
 
     grandchild = int((tmp_path / "feeds.log").read_text().split()[0])
     assert not psutil.pid_exists(grandchild)
+
+
+def test_a_part_that_gives_no_answer_any_more_is_killed_as_hung_and_started_again(
+    tmp_path: Path,
+) -> None:
+    dumb: set[int] = set()
+    stage: _Stage
+
+    async def answers() -> bool:
+        return stage.supervisor.pids["feeds"] not in dumb
+
+    part = _part("feeds", SLEEPS, answers=answers, hung_seconds=0.2)
+    stage = _Stage(tmp_path, part, _part("desk", SLEEPS, answers=answers, hung_seconds=0.2))
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("ready")
+        before = stage.supervisor.pids["feeds"]
+        assert before is not None
+        # A stopped process takes connections and says nothing: only SIGKILL reaches it.
+        os.kill(before, signal.SIGSTOP)
+        dumb.add(before)
+        hung = await stage.until("part-hung", part="feeds")
+        ended = await stage.until("part-ended", part="feeds")
+        back = await stage.until("part-ready", part="feeds", first=False)
+        assert hung["reason"] == "no answer for 0 s"
+        assert ended["reason"] == "hung (no answer for 0 s) and was killed"
+        assert back["pids"]["feeds"] not in {before, None}
+
+    stage.run(play)
+
+
+def test_a_part_that_answers_is_left_alone_even_if_it_failed_to_now_and_then(
+    tmp_path: Path,
+) -> None:
+    asked = 0
+    enough = asyncio.Event()
+
+    async def every_other_time() -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 12:
+            enough.set()
+        return asked % 2 == 0
+
+    part = _part("feeds", SLEEPS, answers=every_other_time, hung_seconds=0.4)
+    stage = _Stage(tmp_path, part)
+
+    async def play(stage: _Stage) -> None:
+        await enough.wait()
+        assert stage.supervisor.restarts() == {"feeds": 0}
+
+    stage.run(play)
+
+
+def test_a_part_can_say_that_another_hangs(tmp_path: Path) -> None:
+    says = json.dumps({"event": "hung", "hung": "workers", "reason": "nothing moves"})
+    watcher = f"import time; time.sleep(0.5); print({says!r}, flush=True); {SLEEPS}"
+    stage = _Stage(tmp_path, _part("workers", SLEEPS), _part("pipeline", watcher, ("workers",)))
+
+    async def play(stage: _Stage) -> None:
+        ended = await stage.until("part-ended", part="workers")
+        assert ended["reason"] == "hung (nothing moves) and was killed"
+        await stage.until("part-ready", part="workers", first=False)
+        assert stage.supervisor.restarts() == {"workers": 1, "pipeline": 0}
+
+    stage.run(play)
 
 
 def test_an_event_of_a_part_is_passed_on_and_can_say_that_it_is_ready(tmp_path: Path) -> None:

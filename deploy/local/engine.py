@@ -58,8 +58,8 @@ web.submit.enable: false
 class EnginePorts:
     """The ports of the engine.
 
-    All listen on the loopback address, Beam's by loopback_patch.py, but ``metrics``: the reporter
-    binds to every interface. A firewall has to keep others off (deploy/docs/operate.md).
+    All listen on the loopback address, Beam's by loopback_patch.py, the reporter by
+    reporter_patch.py.
     """
 
     job: int

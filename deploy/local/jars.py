@@ -23,7 +23,7 @@ from typing import Any, Final
 from platformdirs import user_cache_path
 
 from deploy.errors import Fault
-from deploy.local import engine_patch, loopback_patch
+from deploy.local import engine_patch, loopback_patch, reporter_patch
 
 LOCKS: Final = Path(__file__).parent.parent / "locks"
 SETS: Final = ("kafka", "flink")
@@ -127,7 +127,7 @@ class JarStore:
             )
         paths = sorted(self.path(jar) for jar in jars)
         for jar in jars:
-            for patch in (engine_patch, loopback_patch):
+            for patch in (engine_patch, loopback_patch, reporter_patch):
                 if jar.coordinate == patch.JAR:
                     content = patch.patched_class(self.path(jar))
                     paths.insert(0, self._patch(patch.CLASS, content))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.errors import Fault
+from deploy.local.class_file import end_of_pool, utf8
 
 JAR: Final = "org.apache.beam:beam-sdks-java-core:2.62.0"
 CLASS: Final = "org/apache/beam/sdk/fn/server/ServerFactory$InetSocketAddressServerFactory.class"
@@ -26,11 +27,6 @@ _NAME, _TYPE, _NAME_AND_TYPE, _GET_PORT, _FOR_PORT = 163, 164, 165, 160, 166
 """Entries of the constant pool."""
 _SHA256_BEFORE: Final = "c170249f531fa3e414583003b05d5cd7c2c026db7e193d8675d465d096f58f62"
 _SHA256_AFTER: Final = "75838e114c6e5fca93fe15079646297bb3ae31aa62bd485ee3d03c13ee36f372"
-_WIDE: Final = frozenset({5, 6})
-_SIZES: Final = {3: 4, 4: 4, 5: 8, 6: 8, 7: 2, 8: 2, 16: 2, 19: 2, 20: 2, 15: 3} | dict.fromkeys(
-    (9, 10, 11, 12, 17, 18), 4
-)
-"""Bytes of a constant after its tag (JVM specification, 4.4)."""
 
 
 def patched_class(jar: Path) -> bytes:
@@ -50,27 +46,13 @@ def patched_class(jar: Path) -> bytes:
 
 def _patch(code: bytes) -> bytes:
     count = int.from_bytes(code[8:10])
-    end = _end_of_pool(code, count)
+    end = end_of_pool(code, count)
     pool, rest = code[10:end], code[end:]
-    pool = pool.replace(_utf8("forPort"), _utf8("forAddress"))
+    pool = pool.replace(utf8("forPort"), utf8("forAddress"))
     pool = pool.replace(
         struct.pack(">BHH", 12, _NAME, _TYPE), struct.pack(">BHH", 12, _NAME, count)
     )
-    pool += _utf8(f"(Ljava/net/SocketAddress;)L{_BUILDER};")
+    pool += utf8(f"(Ljava/net/SocketAddress;)L{_BUILDER};")
     call = struct.pack(">BH", 0xB8, _FOR_PORT)
     rest = rest.replace(struct.pack(">BH", 0xB6, _GET_PORT) + call, bytes(3) + call)
     return code[:8] + (count + 1).to_bytes(2) + pool + rest
-
-
-def _utf8(text: str) -> bytes:
-    return struct.pack(">BH", 1, len(text)) + text.encode()
-
-
-def _end_of_pool(code: bytes, count: int) -> int:
-    at, entry = 10, 1
-    while entry < count:
-        tag = code[at]
-        size = 2 + int.from_bytes(code[at + 1 : at + 3]) if tag == 1 else _SIZES[tag]
-        at += 1 + size
-        entry += 2 if tag in _WIDE else 1
-    return at

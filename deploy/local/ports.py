@@ -12,10 +12,7 @@ import psutil
 from deploy.errors import Fault
 
 HOST: Final = "127.0.0.1"
-"""Where our parts listen, and where everything is dialled.
-
-Flink's Prometheus reporter is the exception: it listens on every interface (SECURITY.md).
-"""
+"""Where our parts listen, and where everything is dialled."""
 
 _LOWEST: Final = 20_000
 _EPHEMERAL: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")

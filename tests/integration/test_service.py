@@ -49,6 +49,25 @@ def test_every_metrics_page_answers(service: Up) -> None:
             assert b"# HELP" in page.read(), name
 
 
+def test_every_port_of_every_process_is_on_the_loopback_address(service: Up) -> None:
+    supervisor = psutil.Process(service.pids["supervisor"])
+    listening = {
+        (process.name(), address.laddr.ip, address.laddr.port)
+        for process in (supervisor, *supervisor.children(recursive=True))
+        for address in process.net_connections("inet")
+        if address.status == psutil.CONN_LISTEN
+    }
+
+    ours = {int(url.rsplit(":", 1)[1].split("/")[0]) for url in _pages(service)}
+    assert ours <= {port for _, _, port in listening}, "one that was not looked at"
+    assert len(listening) >= 12
+    assert {ip for _, ip, _ in listening} <= {"127.0.0.1", "::ffff:127.0.0.1"}, listening
+
+
+def _pages(service: Up) -> list[str]:
+    return list(service.until("ready")["metrics"].values())
+
+
 def test_a_second_service_on_the_home_is_refused_in_one_line(service: Up) -> None:
     second = subprocess.run(
         up_command(), env=environment(service.home), capture_output=True, text=True, check=False

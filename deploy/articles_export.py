@@ -61,7 +61,8 @@ def export(
     try:
         with _told(out), ExitStack() as stack:
             spools: dict[int, IO[str]] = {}
-            for message in drain(subscriber):
+            # Times of tagged articles are their sender's: those have to be read to the end.
+            for message in drain(subscriber, before=None if tagged else until):
                 if until is not None and message.timestamp >= until:
                     continue
                 line = _line(message, tagged)

@@ -2,12 +2,17 @@
 
 The connector's totals stand in its database, the pipeline's on Kafka (`Ledger`, by partition, kept
 with the engine's state). Both survive kill -9; together they add up.
+
+A replay counts anew what Kafka still holds. What retention removed before it began was counted by
+an earlier run, and is shown apart as *expired*: how far earlier runs had counted is noted when a
+new one begins (`counted_by`), since the ledger topic keeps only the newest word.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from connectors.bus.base import Message, Start, drain
 from connectors.bus.errors import Unavailable
@@ -37,6 +42,9 @@ class LedgerView:
     dead_letters: int
     redelivered: int
     """Byte-equal repeats after a crash; they are no articles of their own."""
+    expired: int = 0
+    """Counted by an earlier run of the pipeline, and removed by Kafka's retention before this one
+    began. Byte-equal repeats among them cannot be told any more."""
 
     @property
     def duplicates(self) -> int:
@@ -45,35 +53,66 @@ class LedgerView:
 
     @property
     def lost(self) -> int:
-        """Fetched less the five outcomes: 0 once everything has come to its end."""
+        """Fetched less the five outcomes and the expired: 0 once everything has come to its end."""
         ended = self.rejected + self.duplicates + self.tagged + self.off_topic + self.dead_letters
-        return self.fetched - ended
+        return self.fetched - ended - self.expired
 
 
-def newest_generation(records: list[Ledger]) -> list[Ledger]:
-    """The newest record of each partition in the generation that counted last.
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How far earlier runs of the pipeline have counted one partition."""
 
-    A replay on purpose starts a new generation: older ones counted the same articles.
+    until: int
+    """The offset after the last one."""
+    missed: int = 0
+    """Messages before it that retention removed before any run could read them."""
+
+    def expired(self, first: int) -> int:
+        """Of the messages before offset ``first``, those that were counted."""
+        return max(0, min(first, self.until) - self.missed)
+
+
+NOBODY: Final = Counted(0)
+"""No run has counted anything."""
+
+
+def newest_of_each(records: Iterable[Ledger]) -> dict[str, Ledger]:
+    """Partition (``topic/number``) -> its newest record.
+
+    A replay on purpose starts a new generation, which counts the same articles. Until it has said
+    something of a partition, what the one before said is the best that is known.
     ``records`` are in the order of the ledger topic.
     """
-    if not records:
-        return []
-    generation = records[-1].generation
-    newest = {(r.source_topic, r.partition): r for r in records if r.generation == generation}
-    return list(newest.values())
+    return {f"{r.source_topic}/{r.partition}": r for r in records}
+
+
+def counted_by(records: Iterable[Ledger], before: Mapping[str, Counted]) -> dict[str, Counted]:
+    """How far all runs until now have counted, by partition; ``before``: as noted the last time.
+
+    Noting it again changes nothing, so a start may be killed at any moment.
+    """
+    out = dict(before)
+    for partition, newest in newest_of_each(records).items():
+        known = out.get(partition, NOBODY)
+        # The very first run finds what was removed before there was any.
+        missed = known.missed + max(0, newest.from_offset - known.until)
+        out[partition] = Counted(max(known.until, newest.through_offset + 1), missed)
+    return out
 
 
 def pipeline_ledger(kafka: str) -> list[Ledger]:
-    """The pipeline's part of the ledger, as it stands on Kafka.
+    """The pipeline's part of the ledger, as it stands on Kafka: every record, in order.
 
     Raises:
         Fault: no broker answers.
     """
-    return newest_generation([codec.decode(Ledger, m.value) for m in _all_of(kafka, LEDGER)])
+    return [codec.decode(Ledger, m.value) for m in _all_of(kafka, LEDGER)]
 
 
-def read_ledger(database_url: str, kafka: str) -> LedgerView:
-    """Both parts of the ledger, added up.
+def read_ledger(
+    database_url: str, kafka: str, counted: Mapping[str, Counted] | None = None
+) -> LedgerView:
+    """Both parts of the ledger, added up; ``counted``: by earlier runs, as noted.
 
     Raises:
         Fault: no broker answers.
@@ -83,7 +122,9 @@ def read_ledger(database_url: str, kafka: str) -> LedgerView:
         feeds = FeedStore(database).totals()
     finally:
         database.dispose()
-    records = pipeline_ledger(kafka)
+    newest = newest_of_each(pipeline_ledger(kafka))
+    records = newest.values()
+    earlier = counted or {}
     return LedgerView(
         fetched=feeds.fetched,
         rejected=feeds.rejected,
@@ -94,6 +135,9 @@ def read_ledger(database_url: str, kafka: str) -> LedgerView:
         off_topic=sum(r.off_topic for r in records),
         dead_letters=sum(r.dead_letters for r in records),
         redelivered=sum(r.redelivered for r in records),
+        expired=sum(
+            earlier.get(partition, NOBODY).expired(r.from_offset) for partition, r in newest.items()
+        ),
     )
 
 

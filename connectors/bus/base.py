@@ -136,8 +136,10 @@ class Subscriber(Protocol):
         """The offset that comes next in each partition that is read."""
         ...
 
-    def ends(self) -> dict[Partition, int]:
+    def ends(self, before: datetime | None = None) -> dict[Partition, int]:
         """The offset that the next message sent to each partition will get.
+
+        With ``before``: that of the first message that is not older, where there is one.
 
         Raises:
             Unavailable: the broker does not say.
@@ -168,13 +170,21 @@ async def send_all(publisher: Publisher, outgoing: Iterable[Outgoing]) -> list[R
     return [o for o in outcomes if isinstance(o, Receipt)]
 
 
-def drain(subscriber: Subscriber, limit: int = 1000, patience: float = 30) -> Iterator[Message]:
+def drain(
+    subscriber: Subscriber,
+    limit: int = 1000,
+    patience: float = 30,
+    before: datetime | None = None,
+) -> Iterator[Message]:
     """Every message up to the ends as they stand now; then stops.
+
+    With ``before``: up to the first message of each partition that is not older. Only where the
+    broker stamps arrival do a partition's times never go back.
 
     Raises:
         Unavailable: nothing came for ``patience`` seconds although more is there.
     """
-    ends = subscriber.ends()
+    ends = subscriber.ends(before)
     quiet = 0.0
     while any(subscriber.positions().get(p, 0) < end for p, end in ends.items()):
         messages = subscriber.poll(limit, 0.5)

@@ -239,11 +239,16 @@ class KafkaSubscriber:
         """As `Subscriber.positions`."""
         return dict(self._positions)
 
-    def ends(self) -> dict[Partition, int]:
+    def ends(self, before: datetime | None = None) -> dict[Partition, int]:
         """As `Subscriber.ends`."""
         self._assign()
         partitions = [TopicPartition(*p) for p in self._positions]
-        found = asked(lambda: self._consumer.end_offsets(partitions, timeout_ms=_CALL_MS), "Kafka")
+        if before is not None:
+            found = self._starts(partitions, before)
+        else:
+            found = asked(
+                lambda: self._consumer.end_offsets(partitions, timeout_ms=_CALL_MS), "Kafka"
+            )
         return {(p.topic, p.partition): end for p, end in found.items()}
 
     def close(self) -> None:

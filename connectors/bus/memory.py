@@ -81,10 +81,6 @@ class MemoryBus:
         """Up to ``limit`` messages from ``offset``."""
         return self._logs[partition][offset : offset + limit]
 
-    def end(self, partition: Partition) -> int:
-        """The offset of the next message."""
-        return len(self._logs[partition])
-
     def commit(self, group: str, positions: dict[Partition, int]) -> None:
         """Keep where ``group`` begins next time."""
         with self.arrived:
@@ -172,10 +168,11 @@ class MemorySubscriber:
         """As `Subscriber.positions`."""
         return dict(self._positions)
 
-    def ends(self) -> dict[Partition, int]:
+    def ends(self, before: datetime | None = None) -> dict[Partition, int]:
         """As `Subscriber.ends`."""
         self._assign()
-        return {p: self._bus.end(p) for p in self._positions}
+        start = Start.LATEST if before is None else before
+        return {p: self._bus.start(p, start, None) for p in self._positions}
 
     def close(self) -> None:
         """As `Subscriber.close`."""

@@ -23,13 +23,16 @@ def ledger(
     """
     from connectors.feeds.state.database import sqlite_url
     from deploy.ledger import read_ledger
+    from deploy.local.generations import GenerationStore
+    from deploy.local.layout import Layout
     from deploy.local.running import kafka_of
     from deploy.settings import load
 
     settings = load()
     url = settings.database_url.get_secret_value() if settings.database_url else None
     kafka = kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka)
-    view = read_ledger(url or sqlite_url(settings.home), kafka)
+    counted = GenerationStore(Layout(settings.home).engine).counted()
+    view = read_ledger(url or sqlite_url(settings.home), kafka, counted)
     if as_json:
         typer.echo(json.dumps(asdict(view) | {"lost": view.lost}))
         return
@@ -40,6 +43,7 @@ def ledger(
         ("  tagged", view.tagged),
         ("  off-topic", view.off_topic),
         ("  dead letters", view.dead_letters),
+        ("  expired on Kafka", view.expired),
         ("  under way or lost", view.lost),
         ("redelivered after crashes", view.redelivered),
     ]:

@@ -19,6 +19,8 @@ from typing import Any, Final
 from connectors.feeds.state.database import sqlite_url
 from deploy.errors import Fault
 from deploy.ledger import LedgerView, read_ledger
+from deploy.local.generations import GenerationStore
+from deploy.local.layout import Layout
 from deploy.local.processes import leashed
 from deploy.settings import Settings
 from pipeline.contracts.clock import Clock
@@ -183,8 +185,9 @@ def settled(home: Path, kafka: str, clock: Clock, seconds: float) -> LedgerView:
     deadline = clock.monotonic() + seconds
     calm = 0
     previous: LedgerView | None = None
+    counted = GenerationStore(Layout(home).engine).counted()
     while True:
-        ledger = read_ledger(sqlite_url(home), kafka)
+        ledger = read_ledger(sqlite_url(home), kafka, counted)
         calm = calm + 1 if ledger.lost == 0 and _progress(ledger) == _progress(previous) else 0
         if calm >= 2 or clock.monotonic() > deadline:
             return ledger

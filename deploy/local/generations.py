@@ -17,6 +17,7 @@ from connectors.bus.base import Message, Start, drain
 from connectors.bus.errors import BusError
 from connectors.bus.kafka import KafkaPublisher, KafkaSubscriber
 from deploy.errors import Fault
+from deploy.ledger import Counted, counted_by, pipeline_ledger
 from pipeline.contracts import codec
 from pipeline.contracts.errors import DecodeError
 from pipeline.contracts.records import Alert, AlertState, Series, SeriesPoint
@@ -26,6 +27,7 @@ from pipeline.rules.times import seconds
 
 _TOLD: Final = "told.json"
 _CURRENT: Final = "generation.json"
+_COUNTED: Final = "counted.json"
 _LAST_WORDS_SECONDS: Final = 1.0
 """What a cancelled job's clients had sent may arrive so late."""
 
@@ -59,7 +61,7 @@ class Generation:
 
 
 class GenerationStore:
-    """The current generation and how far was told: two files in the engine's folder."""
+    """The current generation, how far was told, and counted: files in the engine's folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -77,6 +79,18 @@ class GenerationStore:
         before = self.told()
         if before is None or told.until > before.until:
             self._write(_TOLD, asdict(told))
+
+    def counted(self) -> dict[str, Counted]:
+        """How far runs before the current one have counted, by partition."""
+        raw = _read(self._folder / _COUNTED)
+        try:
+            return {} if raw is None else {p: Counted(**noted) for p, noted in raw.items()}
+        except (AttributeError, TypeError):
+            return {}
+
+    def note_counted(self, counted: Mapping[str, Counted]) -> None:
+        """Note how far all runs until now have counted; before a new one begins."""
+        self._write(_COUNTED, {p: asdict(noted) for p, noted in counted.items()})
 
     def current(self) -> Generation | None:
         """The newest generation; state of any other must not be gone on with. None: no run yet."""
@@ -168,6 +182,15 @@ def hand_over(kafka: str, told: Told | None, topics: Sequence[str], asked_at: in
     except BusError as e:
         raise Fault(f"the alerts told so far cannot be read: {e}") from e
     return taken
+
+
+def note_counted(kafka: str, store: GenerationStore) -> None:
+    """Note how far all runs until now have counted. No job may run.
+
+    Raises:
+        Fault: Kafka does not answer.
+    """
+    store.note_counted(counted_by(pipeline_ledger(kafka), store.counted()))
 
 
 def young_topics(kafka: str, topics: Iterable[str]) -> list[str]:

@@ -23,7 +23,13 @@ from deploy.local.checkpoints import Checkpoint, CheckpointStore, JobNote
 from deploy.local.engine import EngineSetup
 from deploy.local.flink import FlinkAway, FlinkRest, JobView
 from deploy.local.follow import Follow
-from deploy.local.generations import Generation, GenerationStore, hand_over, young_topics
+from deploy.local.generations import (
+    Generation,
+    GenerationStore,
+    hand_over,
+    note_counted,
+    young_topics,
+)
 from deploy.local.kafka import is_ready
 from deploy.local.stall import Stall
 from deploy.local.submitter import Submitter
@@ -206,6 +212,7 @@ class PipelineJob:
         told = self._generations.told()
         asked_at = int(self.rules.asked_at)
         taken = hand_over(self.kafka, told, self.rules.topics, asked_at)
+        note_counted(self.kafka, self._generations)
         return Generation(
             name=now.strftime("%Y%m%dT%H%M%S.%fZ"),
             rules=self.rules.version,

@@ -217,6 +217,25 @@ def test_drain_ends_at_the_end(bus: Bus) -> None:
     assert list(drain(subscriber)) == []
 
 
+def test_drain_before_a_time_ends_at_the_first_message_that_is_not_older(bus: Bus) -> None:
+    publisher = bus.publisher()
+    for n in range(6):
+        publisher.send(bus.two, b"%d" % n, b"%d" % n).result(WAIT)
+    subscriber = bus.subscriber([bus.two], start=Start.EARLIEST)
+    stamps = {int(m.value or b""): m.timestamp for m in drain(subscriber)}
+    # One that comes later than any clock's step between two messages.
+    end = max(stamps.values()) + timedelta(milliseconds=1)
+    while datetime.now(UTC) <= end:
+        pass
+    for n in range(6, 9):
+        publisher.send(bus.two, b"%d" % n, b"%d" % n).result(WAIT)
+    again = bus.subscriber([bus.two], start=Start.EARLIEST)
+
+    assert {int(m.value or b"") for m in drain(again, limit=2, before=end)} == set(range(6))
+    none = bus.subscriber([bus.two], start=Start.EARLIEST)
+    assert list(drain(none, before=min(stamps.values()))) == []
+
+
 def test_a_topic_created_later_is_read_from_its_beginning(bus: Bus) -> None:
     name = f"later-{uuid.uuid4().hex}"
     subscriber = bus.subscriber([name], start=Start.LATEST)

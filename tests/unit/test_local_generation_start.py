@@ -60,6 +60,7 @@ def flink(monkeypatch: pytest.MonkeyPatch) -> FakeFlink:
     monkeypatch.setattr(PipelineJob, "_rest", fake)
     monkeypatch.setattr(PipelineJob, "_submit", submit)
     monkeypatch.setattr(pipeline_job, "hand_over", lambda *_: TakeOver({}, ()))
+    monkeypatch.setattr(pipeline_job, "note_counted", lambda *_: None)
     monkeypatch.setattr(pipeline_job, "young_topics", lambda *_: [])
     monkeypatch.setattr(pipeline_job, "_DRAIN_SECONDS", 0.0)
     monkeypatch.setattr(pipeline_job.ports, "is_free", lambda _: True)

@@ -24,6 +24,7 @@ MAX_URL: Final = 2_048
 _DEFAULT_PORT: Final = {"http": 80, "https": 443}
 _BAD: Final = re.compile(r"[\s\x00-\x20\x7f-\x9f\\\u2028\u2029\ufffe\uffff\ud800-\udfff]")
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
+_UNREADABLE: Final = "not a URL: the host or the port cannot be read"
 _KEEP: Final = "!#$%&'()*+,/:;=?@[]~"  # what `quote` leaves alone: RFC 3986 reserved, and escapes
 
 
@@ -44,6 +45,16 @@ class Address:
     def origin(self) -> tuple[str, str, int]:
         """Scheme, host and port: credentials never leave it."""
         return self.scheme, self.host, self.port
+
+    def may_know(self, validators_of: Address) -> bool:
+        """Whether what ``validators_of`` gave to be asked with may be sent here.
+
+        To its own origin, and to the same host after the step from http to https that nearly every
+        old address makes.
+        """
+        there = validators_of
+        upgraded = (there.scheme, there.port, self.scheme, self.port) == ("http", 80, "https", 443)
+        return self.origin == there.origin or (upgraded and self.host == there.host)
 
     @property
     def netloc(self) -> str:
@@ -69,7 +80,11 @@ class Address:
         """
         # Before joining: urljoin repairs what we want to see.
         _refuse_tricks(location)
-        there = parse_address(urljoin(self.url, location))
+        try:
+            joined = urljoin(self.url, location)
+        except ValueError:  # "http://[", and hosts that fold into another URL (NFKC)
+            raise AddressError(_UNREADABLE) from None
+        there = parse_address(joined)
         keep = self.authorization if there.origin == self.origin else None
         return Address(there.scheme, there.host, there.port, there.target, keep)
 
@@ -86,13 +101,15 @@ def parse_address(url: str) -> Address:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise AddressError("not a URL: the host or the port cannot be read") from None
+        raise AddressError(_UNREADABLE) from None
     scheme = parts.scheme.lower()
     if scheme not in _DEFAULT_PORT:
         raise AddressError(f"only http and https are fetched, not '{scheme[:20] or 'no scheme'}'")
     if port == 0:
         raise AddressError("port 0 is no port")
     host = _host(parts.hostname or "")
+    if "[" in parts.netloc and ":" not in host:
+        raise AddressError("brackets around what is no IPv6 address")
     # A netloc that is only "host:" or holds a second "@" is read in two ways.
     userinfo, at, _ = parts.netloc.rpartition("@")
     if "@" in userinfo:

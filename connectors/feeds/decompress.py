@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final, Protocol
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
 
 STEP: Final = 64 * 1024
 """Bytes that one step may give at most, so that the limit is never passed by more."""
@@ -63,9 +64,24 @@ def decoder_for(content_encoding: str, limit: int) -> Decoder:
 ACCEPT_ENCODING: Final = "gzip, deflate, br, zstd"
 
 
+_CUT_SHORT: Final = "the compressed body ends too early"
+_NOT_IN_CODING: Final = "the body is not in the coding that it declares"
+_GZIP: Final = b"\x1f\x8b"
+
+
 class _Counter:
+    MOST_PARTS: Final = 1_000
+    """Members of gzip (RFC 1952, 2.2), frames of zstd: some tools write one for each 64 KiB."""
+
     def __init__(self, limit: int) -> None:
         self._left = limit
+        self.parts = 0
+        """Whole ones so far."""
+
+    def end_part(self) -> None:
+        self.parts += 1
+        if self.parts > self.MOST_PARTS:
+            raise BadCodingError("a compressed body in more parts than any feed has")
 
     def count(self, data: bytes) -> bytes:
         self._left -= len(data)
@@ -89,48 +105,60 @@ class _Sniffed(_Counter):
         super().__init__(limit)
         self._name = name
         self._head = b""
+        """Too little to say what begins here."""
         self._zlib: zlib._Decompress | None = None
+        """The part under way; None before the first and between two."""
         self._plain = False
+        self._over = False
+        """Only padding follows, and is dropped."""
 
     def feed(self, data: bytes) -> bytes:
-        if self._zlib is None and not self._plain:
-            self._head += data
-            if len(self._head) < 2:
-                return b""
-            data, self._head = self._head, b""
-            self._start(data)
-        return self._inflate(self._zlib, data) if self._zlib else self.count(data)
+        data, self._head = self._head + data, b""
+        out: list[bytes] = []
+        while data and not self._over:
+            if self._plain:
+                return self.count(data)
+            if self._zlib is None:
+                if len(data) < len(_GZIP):
+                    self._head = data
+                    break
+                self._begin(data)
+                continue
+            data = self._inflate(self._zlib, data, out)
+        return b"".join(out)
 
     def finish(self) -> bytes:
-        if self._zlib is None:
-            return self.count(self._head)
-        if not self._zlib.eof:
-            raise BadCodingError("the compressed body ends too early")
-        return b""
+        if self._zlib is not None:
+            raise BadCodingError(_CUT_SHORT)
+        return b"" if self.parts else self.count(self._head)
 
-    def _start(self, data: bytes) -> None:
-        if data[:2] == b"\x1f\x8b":
+    def _begin(self, data: bytes) -> None:
+        if data.startswith(_GZIP):
             self._zlib = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        elif self.parts:
+            self._over = True
         elif data[0] & 0x0F == 8 and int.from_bytes(data[:2], "big") % 31 == 0:
             self._zlib = zlib.decompressobj()  # RFC 1950
         elif self._name == "deflate" and data.lstrip()[:1] not in (b"<", b"{"):
-            self._zlib = zlib.decompressobj(
-                -zlib.MAX_WBITS
-            )  # RFC 1951 alone, as old servers send it
+            # RFC 1951 alone, as old servers send it
+            self._zlib = zlib.decompressobj(-zlib.MAX_WBITS)
         else:
             self._plain = True
 
-    def _inflate(self, decoder: zlib._Decompress, data: bytes) -> bytes:
-        out = []
+    def _inflate(self, decoder: zlib._Decompress, data: bytes, out: list[bytes]) -> bytes:
+        """Append to ``out`` what ``data`` gives; what is left of it when the part ends."""
         try:
             while not decoder.eof:
                 out.append(self.count(decoder.decompress(data, STEP)))
                 data = decoder.unconsumed_tail
-                if not data and not out[-1]:  # output may be pending when the input is used up
-                    break
+                # Output may be pending when the input is used up.
+                if not data and not out[-1] and not decoder.eof:
+                    return b""
         except zlib.error as e:
-            raise BadCodingError("the body is not in the coding that it declares") from e
-        return b"".join(out)  # what follows the end is padding, and dropped
+            raise BadCodingError(_NOT_IN_CODING) from e
+        self._zlib = None
+        self.end_part()
+        return decoder.unused_data
 
 
 class _Brotli(_Counter):
@@ -149,12 +177,12 @@ class _Brotli(_Counter):
                 out.append(self.count(piece))
                 piece = self._brotli.process(b"", output_buffer_limit=STEP)
         except self._error as e:
-            raise BadCodingError("the body is not in the coding that it declares") from e
+            raise BadCodingError(_NOT_IN_CODING) from e
         return b"".join(out)
 
     def finish(self) -> bytes:
         if not self._brotli.is_finished():
-            raise BadCodingError("the compressed body ends too early")
+            raise BadCodingError(_CUT_SHORT)
         return b""
 
 
@@ -170,17 +198,29 @@ class _Zstd(_Counter):
         import zstandard
 
         self._error = zstandard.ZstdError
-        self._zstd = zstandard.ZstdDecompressor(max_window_size=self.MAX_WINDOW).decompressobj(
-            read_across_frames=True
-        )
+        self._new = zstandard.ZstdDecompressor(max_window_size=self.MAX_WINDOW).decompressobj
+        self._zstd: Any = None
+        """The frame under way; None between two."""
 
     def feed(self, data: bytes) -> bytes:
         pieces = (data[n : n + self.SLICE] for n in range(0, len(data), self.SLICE))
         try:
-            out = [self.count(self._zstd.decompress(piece)) for piece in pieces]
+            out = [plain for piece in pieces for plain in self._frames(piece)]
         except self._error as e:
-            raise BadCodingError("the body is not in the coding that it declares") from e
+            raise BadCodingError(_NOT_IN_CODING) from e
         return b"".join(out)
 
     def finish(self) -> bytes:
+        if self._zstd is not None:
+            raise BadCodingError(_CUT_SHORT)
         return b""
+
+    def _frames(self, piece: bytes) -> Iterator[bytes]:
+        while piece:
+            if self._zstd is None:
+                self._zstd = self._new()
+            yield self.count(self._zstd.decompress(piece))
+            if not self._zstd.eof:
+                return
+            piece, self._zstd = self._zstd.unused_data, None
+            self.end_part()

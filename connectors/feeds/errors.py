@@ -3,6 +3,7 @@
 FeedsError
 ├── AddressError     a URL that we never fetch: no http(s) URL, or hidden tricks in it
 ├── BlockedError          an address inside, or a port that no feed lives on
+├── NoHttpError           an answer that HTTP does not have
 ├── FeedListError    faults of a feed list, one line each
 └── LeaseLostError        another connector polls this feed now
 """
@@ -20,6 +21,10 @@ class AddressError(FeedsError):
 
 class BlockedError(FeedsError):
     """The guard said no: the text says why, in words for the operator."""
+
+
+class NoHttpError(FeedsError):
+    """An answer that is no proper HTTP, or more of it than a feed has."""
 
 
 class FeedListError(FeedsError):

@@ -1,8 +1,6 @@
 """One fetch of one address: bytes and how it ended. Never raises for what a server does.
 
-On httpcore, with the guard below it (`network`). Every hop has a connection of its own, never used
-again: a feed is asked every few minutes, longer than servers keep a connection, and what one feed
-left in a buffer can reach no other.
+Every hop has a connection of its own (`client`), with the guard below it (`network`).
 """
 
 from __future__ import annotations
@@ -14,20 +12,21 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-import certifi
 import httpcore
 
 from connectors.feeds import http_headers
 from connectors.feeds.address import Address, parse_address
+from connectors.feeds.client import Client, Patience, pieces
 from connectors.feeds.decompress import (
     ACCEPT_ENCODING,
     BadCodingError,
     TooLargeError,
     decoder_for,
 )
-from connectors.feeds.errors import AddressError, BlockedError
+from connectors.feeds.errors import AddressError, BlockedError, NoHttpError
 from connectors.feeds.guard import Guard
-from connectors.feeds.network import GuardedBackend, Wire, WireLimitError
+from connectors.feeds.network import GuardedBackend, OverheadError, Wire, WireLimitError
+from connectors.feeds.trust import Cause, cause_of, trust_store
 from pipeline.contracts.clock import Clock, SystemClock
 
 MIB: Final = 1024 * 1024
@@ -109,7 +108,23 @@ class FetchResult:
     hub: str | None = None
     """WebSub's hub and topic from Link headers."""
     hub_topic: str | None = None
+    cause: Cause | None = None
+    """Of a network error."""
+    conditional: bool = False
+    """The request that was answered carried validators."""
     seconds: float = 0.0
+
+    def believed(self) -> FetchResult:
+        """This result for who has to live with it: a 304 that nothing asked for is a failure.
+
+        Taken for "unchanged", a server that always says 304 would look well for ever and give
+        nothing.
+        """
+        if self.outcome is not Outcome.NOT_MODIFIED or self.conditional:
+            return self
+        return replace(
+            self, outcome=Outcome.HTTP_ERROR, reason="304 to a request without a condition"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +147,14 @@ class Fetcher:
         user_agent: str,
         limits: FetchLimits = FetchLimits(),
         clock: Clock | None = None,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
+        """``trust``: whose certificates are believed; None: `trust_store`'s own."""
         self._guard = guard
         self._user_agent = user_agent.encode("ascii", "replace")
         self._limits = limits
         self._clock = clock or SystemClock()
-        self._tls: ssl.SSLContext | None = None
+        self._tls = trust
 
     async def fetch(
         self,
@@ -173,22 +190,22 @@ class Fetcher:
             result = get.ended(Outcome.REFUSED, str(e))
         except (TimeoutError, httpcore.TimeoutException):
             result = get.ended(Outcome.TIMEOUT, "no complete answer in time")
+        except OverheadError:
+            result = get.ended(Outcome.TOO_LARGE, "a flood of bytes that are no content")
         except (WireLimitError, TooLargeError):
             result = get.ended(Outcome.TOO_LARGE, f"more than {self._limits.max_bytes} bytes")
-        except BadCodingError as e:
+        except (BadCodingError, NoHttpError) as e:
             result = get.ended(Outcome.HTTP_ERROR, str(e))
         except httpcore.NetworkError as e:
-            result = get.ended(Outcome.NETWORK_ERROR, _network_reason(e))
-        except (httpcore.ProtocolError, httpcore.UnsupportedProtocol, UnicodeError):
-            result = get.ended(Outcome.HTTP_ERROR, "an answer that is no proper HTTP")
+            cause, why = cause_of(e)
+            result = replace(get.ended(Outcome.NETWORK_ERROR, why), cause=cause)
         return replace(result, seconds=self._clock.monotonic() - started)
 
     @property
     def tls(self) -> ssl.SSLContext:
-        """The system's trusted authorities and certifi's; made at the first need (20 ms)."""
+        """Whose certificates are believed; made at the first need."""
         if self._tls is None:
-            self._tls = ssl.create_default_context()
-            self._tls.load_verify_locations(certifi.where())
+            self._tls = trust_store()
         return self._tls
 
 
@@ -198,13 +215,14 @@ class _Get:
     def __init__(self, fetcher: Fetcher, address: Address, asked: _Asked) -> None:
         self._fetcher = fetcher
         self._limits = fetcher._limits
-        self._address = address
+        self._first = self._address = address
         self._asked = asked
         self._before_large = asked.before_large
         # Heads are on the wire as well: a hundred kilobytes for each hop.
         self._wire = Wire(self._limits.max_bytes + 2 * MIB)
         self._status: int | None = None
         self._retry_after: int | None = None
+        self._conditional = False
 
     def ended(self, outcome: Outcome, reason: str) -> FetchResult:
         return FetchResult(
@@ -214,6 +232,7 @@ class _Get:
             self._status,
             wire_bytes=self._wire.received,
             retry_after_s=self._retry_after,
+            conditional=self._conditional,
         )
 
     async def run(self) -> FetchResult:
@@ -221,15 +240,12 @@ class _Get:
         permanent = True
         moved_to: str | None = None
         for _ in range(self._limits.redirects + 1):
-            connection = self._connection()
-            try:
-                response = await self._request(connection)
+            async with self._client() as client:
+                response = await self._ask(client)
                 self._status = response.status
                 if response.status not in _REDIRECTS or self._asked.form is not None:
                     return await self._answer(response, moved_to)
                 location = http_headers.get(response.headers, b"location")
-            finally:
-                await connection.aclose()
             if not location:
                 return self.ended(Outcome.HTTP_ERROR, "a redirect that leads nowhere")
             self._address = self._address.join(_as_text(location))
@@ -239,60 +255,39 @@ class _Get:
             Outcome.HTTP_ERROR, f"more than {self._limits.redirects} redirects one after the other"
         )
 
-    def _connection(self) -> httpcore.AsyncHTTPConnection:
+    def _client(self) -> Client:
         self._wire.start_answer()
-        address = self._address
-        return httpcore.AsyncHTTPConnection(
-            httpcore.Origin(address.scheme.encode(), address.host.encode(), address.port),
-            ssl_context=self._fetcher.tls if address.scheme == "https" else None,
-            http2=address.scheme == "https",
-            network_backend=GuardedBackend(self._fetcher._guard, self._wire),
+        return Client(
+            self._address,
+            GuardedBackend(self._fetcher._guard, self._wire),
+            self._fetcher.tls if self._address.scheme == "https" else None,
         )
 
-    async def _request(self, connection: httpcore.AsyncHTTPConnection) -> httpcore.Response:
-        address, limits = self._address, self._limits
+    async def _ask(self, client: Client) -> httpcore.Response:
+        address, asked = self._address, self._asked
         headers: list[tuple[bytes, bytes]] = [
             (b"Host", address.netloc.encode("ascii")),
             (b"User-Agent", self._fetcher._user_agent),
-            (b"Accept", self._asked.accept.encode("ascii")),
+            (b"Accept", asked.accept.encode("ascii")),
             (b"Accept-Encoding", ACCEPT_ENCODING.encode("ascii")),
         ]
-        if self._asked.validators.etag:
-            headers.append((b"If-None-Match", self._asked.validators.etag.encode("latin-1")))
-        if self._asked.validators.last_modified:
-            headers.append(
-                (b"If-Modified-Since", self._asked.validators.last_modified.encode("latin-1"))
-            )
+        # What one host gave us to be known by is nobody else's business.
+        given = asked.validators if address.may_know(self._first) else Validators()
+        self._conditional = bool(given.etag or given.last_modified)
+        if given.etag:
+            headers.append((b"If-None-Match", given.etag.encode("latin-1")))
+        if given.last_modified:
+            headers.append((b"If-Modified-Since", given.last_modified.encode("latin-1")))
         if address.authorization:
             headers.append((b"Authorization", address.authorization.encode("ascii")))
-        form = self._asked.form
-        if form is not None:
+        if asked.form is not None:
             headers += [
                 (b"Content-Type", b"application/x-www-form-urlencoded"),
-                (b"Content-Length", str(len(form)).encode()),
+                (b"Content-Length", str(len(asked.form)).encode()),
             ]
-        request = httpcore.Request(
-            b"GET" if form is None else b"POST",
-            httpcore.URL(
-                scheme=address.scheme.encode(),
-                host=address.host.encode(),
-                port=address.port,
-                target=address.target.encode("ascii"),
-            ),
-            headers=headers,
-            content=form,
-            extensions={
-                "timeout": {
-                    "connect": limits.connect,
-                    "read": limits.headers,
-                    "write": limits.connect,
-                    "pool": limits.connect,
-                }
-            },
+        return await client.ask(
+            headers, asked.form, Patience(self._limits.connect, self._limits.headers)
         )
-        # A head that trickles in is not stopped by a time for each read.
-        async with asyncio.timeout(limits.connect + limits.headers):
-            return await connection.handle_async_request(request)
 
     async def _answer(self, response: httpcore.Response, moved_to: str | None) -> FetchResult:
         status, headers = response.status, response.headers
@@ -313,14 +308,16 @@ class _Get:
         """The plain body; None when the framing lies about it."""
         headers, limit = response.headers, self._limits.max_bytes
         declared = http_headers.get(headers, b"content-length")
-        length = int(declared) if declared and declared.isdigit() and len(declared) < 19 else None
+        is_number = declared is not None and declared.isascii() and declared.isdigit()
+        length = int(declared) if declared and is_number and len(declared) < 19 else None
         if length is not None and length > limit:
             raise TooLargeError
         coding = ",".join(http_headers.get_all(headers, b"content-encoding"))
         decoder = decoder_for(coding, limit)
         out: list[bytes] = []
         on_wire = plain = 0
-        async for piece in response.aiter_stream():
+        async for piece in pieces(response):
+            self._wire.was_body(len(piece))
             on_wire += len(piece)
             if on_wire > limit:
                 raise TooLargeError
@@ -367,6 +364,7 @@ class _Get:
             moved_to,
             links.get("hub"),
             links.get("self"),
+            conditional=self._conditional,
         )
 
 
@@ -376,12 +374,3 @@ def _as_text(location: str) -> str:
         return location.encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:
         return location
-
-
-def _network_reason(error: Exception) -> str:
-    text = str(error)
-    if "certificate" in text.lower() or "ssl" in text.lower():
-        return "no trusted TLS connection"
-    if "no address" in text:
-        return "the host name has no address"
-    return "the connection failed or broke off"

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import threading
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final
 
 from connectors.feeds.address import normal_host
@@ -120,20 +121,58 @@ class Guard:
 
 
 class SystemResolver:
-    """The machine's resolver, in threads of its own: a slow name server delays no other work."""
+    """The machine's resolver, in a thread for each name: a dead name server delays no other name.
 
-    THREADS = 64
+    The threads are daemons: the system's look-up cannot be called off, and a program that has given
+    up on one must be able to end.
+    """
+
+    MOST: Final = 1_024
+    """Names at a time: twice the fetches that a connector has under way."""
 
     def __init__(self) -> None:
-        self._pool: ThreadPoolExecutor | None = None
+        self._under_way: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
 
     async def __call__(self, host: str, port: int) -> list[str]:
-        """The addresses of ``host``, each once, in the system's order."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.THREADS, thread_name_prefix="resolver")
+        """The addresses of ``host``, each once, in the system's order.
+
+        Raises:
+            OSError: it has none, or too many names are being looked up.
+        """
+        # Who asks while the answer is on its way gets the same one: no second thread for a name.
+        answer = self._under_way.get((host, port))
+        if answer is None or answer.get_loop() is not asyncio.get_running_loop():
+            if len(self._under_way) >= self.MOST:
+                raise OSError("too many names are being looked up")
+            answer = self._start(host, port)
+        return await asyncio.shield(answer)
+
+    def _start(self, host: str, port: int) -> asyncio.Future[list[str]]:
         loop = asyncio.get_running_loop()
-        infos = await loop.run_in_executor(self._pool, _look_up, host, port)
-        return list(dict.fromkeys(infos))
+        answer: asyncio.Future[list[str]] = loop.create_future()
+        self._under_way[host, port] = answer
+
+        def settle(found: list[str] | OSError) -> None:
+            del self._under_way[host, port]
+            if isinstance(found, OSError):
+                answer.set_exception(found)
+                answer.exception()  # nobody may be left to be told
+            else:
+                answer.set_result(found)
+
+        def look_up() -> None:
+            found: list[str] | OSError
+            try:
+                found = list(dict.fromkeys(_look_up(host, port)))
+            except OSError as e:
+                found = e
+            except UnicodeError as e:
+                found = OSError(f"no name of a host: {e}")
+            with suppress(RuntimeError):  # the loop is over, and everybody with it
+                loop.call_soon_threadsafe(settle, found)
+
+        threading.Thread(target=look_up, name=f"look up {host}", daemon=True).start()
+        return answer
 
 
 def _look_up(host: str, port: int) -> list[str]:

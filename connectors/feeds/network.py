@@ -6,6 +6,7 @@ The parameters called ``timeout`` are the client's interface.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterable
 from typing import Any, Final
@@ -19,8 +20,21 @@ _MAX_HEAD: Final = 512 * 1024
 """Bytes that are looked at for the end of the headers; the client itself gives up at 100 kB."""
 
 
+_OVERHEAD: Final = 256 * 1024
+"""Bytes of an answer that are neither body nor matched by one: a head of 100 kB, chunk sizes and
+frames that carry something. A flood of empty ones costs time for each and would go on for long."""
+
+
 class WireLimitError(Exception):
     """More bytes arrived than a feed may send."""
+
+
+class OverheadError(WireLimitError):
+    """Next to nothing of what arrives is body: a flood of heads, frames or tiny chunks."""
+
+
+class NameLookupError(httpcore.ConnectError):
+    """The host name has no address."""
 
 
 class Wire:
@@ -30,7 +44,10 @@ class Wire:
         self.max_bytes = max_bytes
         self.received = 0
         self._head = bytearray()
+        self._head_at = 0
+        self._looked_at = 0
         self._here = 0
+        self._body = 0
         self._head_bytes: int | None = None
         self._last = b""
         self._stream: httpcore.AsyncNetworkStream | None = None
@@ -38,7 +55,10 @@ class Wire:
     def start_answer(self) -> None:
         """Forget the last hop's answer; the total goes on."""
         self._head.clear()
+        self._head_at = 0
+        self._looked_at = 0
         self._here = 0
+        self._body = 0
         self._head_bytes = None
         self._last = b""
         self._stream = None
@@ -52,7 +72,10 @@ class Wire:
 
         Raises:
             WireLimitError: it is too much by now.
+            OverheadError: too little of what came before it was body.
         """
+        if self._here - self._body > _OVERHEAD + self._body:
+            raise OverheadError
         self.received += len(data)
         self._here += len(data)
         self._last = data
@@ -61,6 +84,10 @@ class Wire:
         if self._head_bytes is None and len(self._head) < _MAX_HEAD:
             self._head += data
             self._find_end()
+
+    def was_body(self, length: int) -> None:
+        """So many of the bytes taken are the body's; told before more is read."""
+        self._body += length
 
     def after_body(self, length: int) -> bytes:
         """What came in the last read beyond a body of ``length`` bytes of an HTTP/1 answer."""
@@ -80,15 +107,16 @@ class Wire:
             return
 
     def _find_end(self) -> None:
-        start = 0
-        while (end := self._head.find(_HEAD_END, start)) >= 0:
+        while (end := self._head.find(_HEAD_END, self._looked_at)) >= 0:
             # "HTTP/1.1 103 …": an interim answer has a head of its own and no body (RFC 9110,
             # 15.2).
-            if self._head[start + 8 : start + 10] != b" 1":
+            if self._head[self._head_at + 8 : self._head_at + 10] != b" 1":
                 self._head_bytes = end + len(_HEAD_END)
                 self._head.clear()
                 return
-            start = end + len(_HEAD_END)
+            self._head_at = self._looked_at = end + len(_HEAD_END)
+        # A head that comes byte by byte is not looked through again for each.
+        self._looked_at = max(self._head_at, len(self._head) - len(_HEAD_END) + 1)
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -111,12 +139,17 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
         Raises:
             BlockedError: the guard said no.
-            httpcore.ConnectError: no such name, or nobody answers.
+            NameLookupError: no such name.
+            httpcore.ConnectError: nobody answers.
+            httpcore.ConnectTimeout: no answer, or no address of the name, in time.
         """
         try:
-            addresses = await self._guard.resolve(host, port)
+            async with asyncio.timeout(timeout):
+                addresses = await self._guard.resolve(host, port)
+        except TimeoutError as e:
+            raise httpcore.ConnectTimeout("the name is not found in time") from e
         except OSError as e:
-            raise httpcore.ConnectError(f"the name has no address: {e}") from e
+            raise NameLookupError(str(e)) from e
         failure: Exception = httpcore.ConnectError("no address")
         # Two addresses, each with half of the time: a dead IPv6 route must not cost the feed.
         for address in addresses[:2]:
@@ -158,12 +191,18 @@ class _CountedStream(httpcore.AsyncNetworkStream):
         self._wire = wire
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        data = await self._inner.read(max_bytes, timeout)
+        try:
+            data = await self._inner.read(max_bytes, timeout)
+        except OSError as e:  # TLS that breaks in the middle: the client maps it only at the start
+            raise httpcore.ReadError(str(e)) from e
         self._wire.take(data)
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        await self._inner.write(buffer, timeout)
+        try:
+            await self._inner.write(buffer, timeout)
+        except OSError as e:
+            raise httpcore.WriteError(str(e)) from e
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -30,6 +30,7 @@ from pipeline.rules.alert import Described, describe
 from pipeline.rules.arrivals import Arrivals
 from pipeline.rules.counts import Stories, Story
 from pipeline.rules.exposure import Completeness, Exposure
+from pipeline.rules.late import Counted
 from pipeline.rules.lifecycle import Episode, Moment
 from pipeline.rules.points import point
 from pipeline.rules.series import SeriesCore
@@ -37,7 +38,7 @@ from pipeline.rules.severity import corroborated_level, severity_of
 from pipeline.rules.spike import Spike, SpikeSettings
 from pipeline.rules.times import BUCKET, OutletClocks, moment, seconds
 
-DETECTOR_VERSION: Final = "2"
+DETECTOR_VERSION: Final = "3"
 """Changes whenever the same input may give other alerts, or the state another form."""
 
 TICK: Final = timedelta(seconds=5)
@@ -237,19 +238,21 @@ class TopicDetector:
         due &= ~story.tried if story.is_voice else 0
         story.tried |= due
         news = 0
-        if due & _VOLUME and self._volume.add(at, seen, story.owner, group, teach_only=backfill):
-            news |= _VOLUME
-            self._completeness.learn(seen - at, seen)
-        if due & _ESCALATION and self._escalation.add(
-            at,
-            seen,
-            story.owner,
-            group,
-            level=tag.escalation,
-            event=story.event_id,
-            teach_only=backfill,
-        ):
-            news |= _ESCALATION
+        if due & _VOLUME:
+            counted = self._volume.add(at, seen, story.owner, group, teach_only=backfill)
+            self._completeness.learn(counted, seen - at, seen)
+            news |= _VOLUME if counted is Counted.NEWS else 0
+        if due & _ESCALATION:
+            counted = self._escalation.add(
+                at,
+                seen,
+                story.owner,
+                group,
+                level=tag.escalation,
+                event=story.event_id,
+                teach_only=backfill,
+            )
+            news |= _ESCALATION if counted is Counted.NEWS else 0
         story.counted |= news
         return news
 

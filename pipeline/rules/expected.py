@@ -156,8 +156,19 @@ class Seasonal:
         )
         self.hours_learned += 1
 
-    def add_late(self, hours_ago: float, count: float) -> None:
-        """Add counts of an hour that was learned before: the level only, at that hour's weight."""
+    def add_late(self, hour: int, count: float, hours_ago: int) -> None:
+        """Add to an hour that `learn` has had before with all feeds, at the weight that it has now.
+
+        Exact for the profile, which forgets an hour of the day when it comes again; the level
+        forgets at the pace of now.
+
+        Args:
+            hour: since 1970.
+            count: to be added, by the weight that the hour was learned with.
+            hours_ago: hours learned since; fewer than a day's.
+        """
+        self._hour_count[hour_of_day(hour)] += count
+        self._day_count[weekday(hour)] += count
         self.count += count * self._keep_level**hours_ago
 
     def copy(self) -> Seasonal:

@@ -7,9 +7,12 @@ crisis.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, Final
 
 from pipeline.rules.expected import Profile, Seasonal, SeasonalSettings
+from pipeline.rules.late import Counted
 from pipeline.rules.times import BUCKETS_AN_HOUR, DAY
 
 BUCKETS_A_DAY: Final = 288
@@ -23,6 +26,8 @@ _OTHERS: Final = "\x00others"
 _GROUP_MODEL: Final = SeasonalSettings(hour_prior=20.0, weekday_prior=200.0)
 _WARM_HOURS: Final = 72
 _PROBATION: Final = 4 * BUCKETS_A_DAY
+_LEAST_FRESH: Final = 0.5
+"""However much comes late, at least half of what is expected is expected while it is news."""
 
 
 class _Group:
@@ -113,6 +118,17 @@ class Exposure:
         """Share of the group's usual articles that it delivered in a closed bucket."""
         by_group = self.shares.get(bucket)
         return 1.0 if by_group is None else by_group.get(self._name(group), 1.0)
+
+    def delivered(self, bucket: int, weights: Mapping[str, float]) -> float:
+        """The same of all groups, each by its weight; 1.0 when none has any."""
+        by_group = self.shares.get(bucket)
+        if not by_group:
+            return 1.0
+        total = delivered = 0.0
+        for group, weight in weights.items():
+            total += weight
+            delivered += weight * by_group.get(group, 1.0)
+        return delivered / total if total else 1.0
 
     def is_flooding(self, bucket: int, group: str) -> bool:
         """Whether the group just imported a heap, or just began: its older articles are no news."""
@@ -226,39 +242,49 @@ class Exposure:
 class Completeness:
     """Which share of the news of a given age has been seen: feeds are polled, so it comes late.
 
-    From the delays of fresh articles in bins of a bucket; a day's delays count from the next day.
+    From the delays of articles in bins of a bucket; a day's delays count from the next day.
     """
 
     BINS: Final = 37
     """A bucket each, up to three hours."""
 
-    __slots__ = ("_day", "_sums", "_today", "shares")
+    __slots__ = ("_day", "_sums", "_today", "fresh", "shares")
 
     def __init__(self) -> None:
-        self._sums = [1.0] * 6 + [0.0] * (self.BINS - 6)
-        self._today = [0] * self.BINS
+        # The last bin is that of the late ones.
+        self._sums = [1.0] * 6 + [0.0] * (self.BINS - 5)
+        self._today = [0] * (self.BINS + 1)
         self._day = 0
         self.shares: list[float] = []
-        """Bin -> share seen by its end."""
+        """Bin -> share of the fresh news seen by its end."""
+        self.fresh = 1.0
+        """Share of all news that comes while it is fresh: only such news is counted by a spike."""
         self._fold()
 
-    def learn(self, delay: int, seen: int) -> None:
-        """Note that an article was seen ``delay`` seconds after its publication."""
+    def learn(self, counted: Counted, delay: int, seen: int) -> None:
+        """Note that a story was seen ``delay`` seconds after its publication, and what it was."""
+        if counted is Counted.NO_NEWS:
+            return
+        self._turn(seen)
+        if counted is Counted.LATE:
+            self._today[-1] += 1
+        elif 0 <= delay // 300 < self.BINS:
+            self._today[delay // 300] += 1
+
+    def _turn(self, seen: int) -> None:
         if seen // DAY > self._day:
             self._day = seen // DAY
             self._fold()
-        index = delay // 300
-        if 0 <= index < self.BINS:
-            self._today[index] += 1
 
     def _fold(self) -> None:
         self._sums = [0.9 * old + new for old, new in zip(self._sums, self._today, strict=True)]
-        self._today = [0] * self.BINS
-        total, running, shares = sum(self._sums), 0.0, []
-        for value in self._sums:
-            running += value
-            shares.append(running / total)
-        self.shares = shares
+        self._today = [0] * (self.BINS + 1)
+        self._share()
+
+    def _share(self) -> None:
+        total = sum(self._sums[:-1])
+        self.shares = [running / total for running in accumulate(self._sums[:-1])]
+        self.fresh = max(total / (total + self._sums[-1]), _LEAST_FRESH)
 
     def to_json(self) -> list[Any]:
         """The state as plain values."""
@@ -269,8 +295,5 @@ class Completeness:
         """The inverse of `to_json`."""
         self = cls()
         self._sums, self._today, self._day = list(raw[0]), list(raw[1]), raw[2]
-        total, running, self.shares = sum(self._sums), 0.0, []
-        for value in self._sums:
-            running += value
-            self.shares.append(running / total)
+        self._share()
         return self

@@ -16,6 +16,7 @@ from pipeline.rules.expected import (
 )
 from pipeline.rules.exposure import BUCKETS_A_DAY, KEEP_BUCKETS, Completeness, Exposure
 from pipeline.rules.history import History
+from pipeline.rules.late import NO_LIMIT, Counted, LearnedHours
 from pipeline.rules.recent import Recent
 from pipeline.rules.scan import Scan
 from pipeline.rules.spike import Spike, SpikeSettings
@@ -24,6 +25,9 @@ from pipeline.rules.times import BUCKET, BUCKETS_AN_HOUR, HOUR
 START_GRACE: Final = HOUR // 2
 """Seconds: what was published so shortly before the watch began is news; connectors mark older
 entries of a first poll as back-filled."""
+
+_LEARNING_DELAY: Final = 3
+"""Hours: an hour is learned two hours after its end."""
 
 _MODEL: Final = SeasonalSettings()
 
@@ -42,6 +46,7 @@ class SeriesCore:
         "_history",
         "_hour_score",
         "_late",
+        "_learned",
         "_probation",
         "_rate",
         "_recent",
@@ -74,6 +79,7 @@ class SeriesCore:
         self._recent = Recent()
         self._probation: Counter[str] = Counter()
         self._hour_score: dict[int, float] = {}
+        self._learned = LearnedHours()
         self._relearn = 0
         self.last_spike = -(10**9)
         """The last bucket whose score reached the threshold."""
@@ -100,35 +106,33 @@ class SeriesCore:
         level: int = 0,
         event: str = "",
         teach_only: bool = False,
-    ) -> bool:
-        """Count a story once, filed under second ``at``.
+    ) -> Counted:
+        """Count a story once, filed under second ``at``; all but those of new feeds teach.
 
-        Returns:
-            Whether it counts as news: fresh, and from feeds that are neither new nor importing.
+        News is what is fresh, published after the start, and from feeds that are neither new nor
+        importing.
         """
         bucket = min(at // BUCKET, self.bucket)
         index = bucket - self._base
         if teach_only:
             self._history.add(at // HOUR, seen)
         if index < 0:
-            return False
+            return Counted.NO_NEWS
         age = seen - at
         s = self._settings
         if self._exposure.on_probation(self.bucket, group):
             if age < s.fresh:
                 self._probation[group] += 1
-            return False
-        if (
-            teach_only
-            or age > s.fresh
-            or at < self._begun - START_GRACE
-            or (age > HOUR // 2 and self._exposure.is_flooding(self.bucket, group))
-        ):
+            return Counted.NO_NEWS
+        self._teach_late(bucket // BUCKETS_AN_HOUR)
+        is_heap = age > HOUR // 2 and self._exposure.is_flooding(self.bucket, group)
+        is_no_news = teach_only or is_heap or at < self._begun - START_GRACE
+        if is_no_news or age > s.fresh:
             self._late[index] += 1
-            return False
+            return Counted.NO_NEWS if is_no_news else Counted.LATE
         self._fresh[index] += 1
         self._recent.add(bucket, group, (owner, level, event))
-        return True
+        return Counted.NEWS
 
     def copy(self, at: int, seen: int) -> None:
         """Note a reprint filed under second ``at``: some of its like pass for new stories."""
@@ -153,7 +157,7 @@ class SeriesCore:
         for group in self._exposure.graduates:
             self._graduate(group)
         if self.bucket % BUCKETS_AN_HOUR == 0:
-            self._learn(self.bucket // BUCKETS_AN_HOUR - 3)
+            self._learn(self.bucket // BUCKETS_AN_HOUR - _LEARNING_DELAY)
         self._append(self.bucket)
 
     @property
@@ -186,6 +190,7 @@ class SeriesCore:
             values.clear()
         self._recent.clear()
         self._hour_score.clear()
+        self._learned.clear()
         self._relearn = 0
         self.bucket = self._base = bucket
         self._append(bucket)
@@ -211,14 +216,9 @@ class SeriesCore:
             self._recent.forget(self._base)
 
     def _share(self, bucket: int) -> float:
-        by_group = self._exposure.shares.get(bucket)
-        if not by_group or self._recent.weight < 20:
+        if self._recent.weight < 20:
             return 1.0
-        total = delivered = 0.0
-        for group, weight in self._recent.group_weight.items():
-            total += weight
-            delivered += weight * by_group.get(group, 1.0)
-        return delivered / total if total else 1.0
+        return self._exposure.delivered(bucket, self._recent.group_weight)
 
     def _graduate(self, group: str) -> None:
         length = self._exposure.usual_buckets_of_probation()
@@ -234,11 +234,6 @@ class SeriesCore:
     def is_warm(self) -> bool:
         """Whether the baseline has learned long enough to be trusted."""
         return self.model.hours_learned >= self._settings.warm_hours
-
-    @property
-    def is_young(self) -> bool:
-        """Whether the baseline is not warm yet."""
-        return not self.is_warm
 
     @property
     def exposed(self) -> float:
@@ -276,7 +271,8 @@ class SeriesCore:
     def _expected_by_bucket(self, now: int, newest: int = BUCKETS_A_DAY) -> list[float]:
         """What should have been seen by ``now`` of each of the newest buckets."""
         rates, exposed = self._rate[-newest:], self._exposed[-newest:]
-        expected = [r * e for r, e in zip(rates, exposed, strict=True)]
+        fresh = self._completeness.fresh
+        expected = [r * e * fresh for r, e in zip(rates, exposed, strict=True)]
         shares, n, into = self._completeness.shares, len(expected), now % BUCKET
         expected[-1] *= 0.5 * shares[0] * (into / BUCKET)
         for age in range(1, min(len(shares), n)):
@@ -291,7 +287,7 @@ class SeriesCore:
         if self._exposed[-1] < 0.2:
             return None
         scan = Scan(s, self._recent, self.bucket, self._fresh)
-        if self.is_young:
+        if not self.is_warm:
             best = scan.young(self._completeness.shares, now % BUCKET / BUCKET)
         else:
             best = scan.against_baseline(
@@ -308,11 +304,12 @@ class SeriesCore:
 
     def _learn(self, hour: int) -> None:
         """Learn an hour that ended two hours ago, censored if it looks like a spike."""
+        self._learned.close(hour)
         start = hour * BUCKETS_AN_HOUR - self._base
         if start < 0 or hour * BUCKETS_AN_HOUR < self._begun // BUCKET:
             return
         part = slice(start, start + BUCKETS_AN_HOUR)
-        count = sum(self._fresh[part])
+        count = sum(self._fresh[part]) + sum(self._late[part])
         exposure = sum(self._exposed[part]) / BUCKETS_AN_HOUR
         top = self._hour_score.pop(hour, 0.0)
         if exposure < 0.5:
@@ -322,19 +319,35 @@ class SeriesCore:
         phi, kappa = self._dispersion.values()
         kappa += s.model_error + self.model.relative_variance
         self._relearn = self._relearn + 1 if top >= 0.7 * s.threshold else max(0, self._relearn - 2)
-        young = self.model.hours_learned < s.warm_hours
         new_normal = self._relearn >= 72
         limit = mean + 4 * standard_deviation(mean, phi, kappa)
         weight = 1.0
-        if not young and not new_normal:
+        if self.is_warm and not new_normal:
             doubt = (top - 2.0) / max(s.threshold - 2.0, 0.5)
             weight = min(1.0, max(0.05, 1 - 0.95 * doubt))
         censored = count if new_normal else min(count, max(limit, 3.0))
-        if exposure > 0.97:
+        complete = exposure > 0.97
+        if complete:
             self._dispersion.learn(censored, mean, weight)
-        self.model.learn(hour, censored, weight, exposure)
-        if self._history.live is not None:
-            self._history.live.learn(hour, censored, weight, exposure)
+            # While feeds are away the exposure stands for what they did not bring.
+            room = NO_LIMIT if new_normal else max(limit, 3.0) - censored
+            self._learned.add(hour, weight, room)
+        for model in self._models():
+            model.learn(hour, censored, weight, exposure)
+
+    def _teach_late(self, hour: int) -> None:
+        """Add one story to an hour that was learned already, as if it had been there in time."""
+        count = self._learned.take(hour)
+        if not count:
+            return
+        hours_ago = self.bucket // BUCKETS_AN_HOUR - _LEARNING_DELAY - hour
+        for model in self._models():
+            model.add_late(hour, count, hours_ago)
+
+    def _models(self) -> list[Seasonal]:
+        """The one in force, and the one without the imported archive where there is one."""
+        live = self._history.live
+        return [self.model] if live is None else [self.model, live]
 
     # -- state
 
@@ -357,6 +370,7 @@ class SeriesCore:
             **self._recent.to_json(base),
             "probation": sorted(self._probation.items()),
             "hour_score": sorted(self._hour_score.items()),
+            "learned": self._learned.to_json(),
             "relearn": self._relearn,
             "last_spike": self.last_spike,
         }
@@ -381,5 +395,6 @@ class SeriesCore:
         self._recent = Recent.from_json(raw)
         self._probation = Counter(dict(raw["probation"]))
         self._hour_score = dict(raw["hour_score"])
+        self._learned = LearnedHours.from_json(raw["learned"])
         self._relearn, self.last_spike = raw["relearn"], raw["last_spike"]
         return self

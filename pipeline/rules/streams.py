@@ -12,6 +12,7 @@ from typing import Final
 
 from pipeline.contracts.records import Severity
 from pipeline.rules.exposure import Completeness, Exposure
+from pipeline.rules.late import Counted
 from pipeline.rules.series import SeriesCore
 from pipeline.rules.severity import severity_of
 from pipeline.rules.spike import Spike, SpikeSettings
@@ -121,10 +122,9 @@ class StreamDetector:
             core.copy(at, event.seen)
             return False
         self._stories.add(key)
-        if not core.add(at, event.seen, event.outlet, event.group):
-            return False
-        self._completeness.learn(event.seen - at, event.seen)
-        return True
+        counted = core.add(at, event.seen, event.outlet, event.group)
+        self._completeness.learn(counted, event.seen - at, event.seen)
+        return counted is Counted.NEWS
 
     def _close(self) -> None:
         self._exposure.close(self._bucket)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from deploy.errors import Fault, WrongUse
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from connectors.feeds.feed_list import Feed, FeedList
     from deploy.settings import Settings
 
@@ -83,6 +85,23 @@ def database_url(settings: Settings) -> str:
 
     url = settings.database_url
     return url.get_secret_value() if url else sqlite_url(settings.home)
+
+
+def trusted(settings: Settings) -> SSLContext | None:
+    """Whose certificates feeds may have, when the operator has authorities of their own.
+
+    Raises:
+        WrongUse: the file of the setting has no certificate in it.
+    """
+    if settings.ca_file is None:
+        return None
+    from connectors.feeds.trust import trust_store
+
+    try:
+        return trust_store(settings.ca_file)
+    except OSError as e:
+        wrong = f"STRAITWATCH_CA_FILE: {settings.ca_file} is no file of certificates in PEM form"
+        raise WrongUse(wrong) from e
 
 
 def user_agent(contact: str | None) -> str:

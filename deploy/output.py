@@ -15,13 +15,14 @@ from deploy.errors import Fault, WrongUse
 def written(path: Path) -> Iterator[IO[str]]:
     """A text file, UTF-8, that takes the place of ``path`` when the block ends well.
 
-    What is no ordinary file (``/dev/stdout``) is written to directly.
+    What is no ordinary file is written to directly: pipes, terminals, and ``/dev/stdout``, which
+    leads to an ordinary one when a shell has sent it there.
 
     Raises:
         WrongUse: it cannot stand there.
         Fault: the disk would not take it.
     """
-    direct = path.exists() and not path.is_file()
+    direct = (path.exists() and not path.is_file()) or path.absolute().parts[:2] == ("/", "dev")
     target = path if direct else path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         file = target.open("w", encoding="utf-8", errors="replace", newline="\n")

@@ -49,7 +49,9 @@ class Settings(BaseSettings):
     kafka_bootstrap: str | None = None
     """Use this Kafka instead of our own: ``host:port[,host:port]``."""
     flink_rest: str | None = None
-    """Use this Flink cluster instead of our own engine: ``host:port`` of its REST endpoint."""
+    """Run the job on this Flink instead of inside our own: ``host:port`` of its REST service."""
+    flink_workers: str | None = None
+    """Where the machines of that Flink find the pool of Python workers; None: ours, on this one."""
     allow_hosts: CommaList = ()
     """Inner addresses that feeds may be fetched from: ``host:port``."""
     channels: CommaList = ()
@@ -72,6 +74,8 @@ class Settings(BaseSettings):
     """Name of this feed connector: another one for each that shares a database."""
     contact: str | None = None
     """An address or URL that feed owners can complain to; goes into the user agent."""
+    ca_file: Path | None = None
+    """PEM file of certificate authorities of your own that feeds may have, beside the usual."""
     websub_url: str | None = None
     """Address under which WebSub hubs reach ``port_websub`` from outside; None: polling only."""
     port_websub: Port = 19107
@@ -111,6 +115,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"'{item}' is not host:port")
         return value
 
+    @field_validator("flink_rest", "flink_workers")
+    @classmethod
+    def _one_host_and_port(cls, value: str | None) -> str | None:
+        return cls._host_and_port((value,))[0] if value else None
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: SecretStr | None) -> SecretStr | None:
@@ -129,7 +138,7 @@ class Settings(BaseSettings):
             raise ValueError(f"names {kind}; use sqlite or postgresql")
         return value
 
-    @field_validator("home", "feeds", "topics")
+    @field_validator("home", "feeds", "topics", "ca_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
@@ -182,7 +191,8 @@ def load(**overrides: Any) -> Settings:
         raise WrongUse(f"{FILE_NAME} in the home folder is not UTF-8: save it as UTF-8") from e
     except OSError as e:
         raise WrongUse(f"{e.filename or FILE_NAME} cannot be read: {e.strerror or e}") from e
-    for path, name in ((settings.feeds, "FEEDS"), (settings.topics, "TOPICS")):
+    paths = {"FEEDS": settings.feeds, "TOPICS": settings.topics, "CA_FILE": settings.ca_file}
+    for name, path in paths.items():
         if path is not None and not path.exists():
             raise WrongUse(
                 f"{PREFIX}{name}: {path} does not exist; set it to one that does or unset it"

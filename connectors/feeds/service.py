@@ -7,6 +7,7 @@ import logging
 import os
 import resource
 import signal
+import ssl
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +59,8 @@ class FeedsConfig:
     feed_lists: tuple[Path, ...]
     """Where the feed list may be; the first that exists is used, and looked at again and again."""
     user_agent: str
+    trust: ssl.SSLContext | None = None
+    """Whose certificates feeds may have; None: the usual authorities."""
     allow_hosts: tuple[str, ...] = ()
     poll_seconds: float = 120.0
     metrics_port: int | None = None
@@ -148,7 +151,7 @@ class _Parts:
         pool = ParsePool(config.workers, on_kill=metrics.parser_killed)
         stack.push_async_callback(pool.close)
         own = tuple(item.rpartition(":")[0] for item in config.allow_hosts)
-        fetcher = Fetcher(Guard(config.allow_hosts), config.user_agent, config.limits)
+        fetcher = _fetcher(config, config.limits)
         hosts = Hosts(own)
         self._poller = Poller(
             store,
@@ -180,7 +183,7 @@ class _Parts:
         self._stack.push_async_callback(pool.close)
         config = self._config
         limits = replace(config.limits, max_bytes=MAX_PAGE_BYTES, total=PAGE_SECONDS)
-        fetcher = Fetcher(Guard(config.allow_hosts), config.user_agent, limits)
+        fetcher = _fetcher(config, limits)
         return ArticlePages(fetcher, pool, hosts)
 
     async def run(self, feeds: FeedList, stop: asyncio.Event) -> None:
@@ -283,6 +286,10 @@ def _let_go(publisher: Publisher) -> None:
         publisher.close(timeout=5)
     except BusError as e:
         _LOG.info("left with deliveries open, which stand in the journal: %s", e)
+
+
+def _fetcher(config: FeedsConfig, limits: FetchLimits) -> Fetcher:
+    return Fetcher(Guard(config.allow_hosts), config.user_agent, limits, trust=config.trust)
 
 
 def _with_pace(config: FeedsConfig) -> PollerSettings:

@@ -145,9 +145,10 @@ def _tools(settings: Settings):  # type: ignore[no-untyped-def]
     from connectors.feeds.fetch import Fetcher
     from connectors.feeds.guard import Guard
     from connectors.feeds.parse_workers import ParsePool
-    from deploy.feeds import user_agent
+    from deploy.feeds import trusted, user_agent
 
-    return Fetcher(Guard(settings.allow_hosts), user_agent(settings.contact)), ParsePool(2)
+    guard, trust = Guard(settings.allow_hosts), trusted(settings)
+    return Fetcher(guard, user_agent(settings.contact), trust=trust), ParsePool(2)
 
 
 def _why(discovery: Discovery) -> str:

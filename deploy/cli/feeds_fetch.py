@@ -92,9 +92,12 @@ async def _fetch(
     from connectors.feeds.fetch import Fetcher, Outcome, Validators
     from connectors.feeds.parse_workers import ParsePool, WorkerStartError
     from deploy.errors import Fault
-    from deploy.feeds import user_agent
+    from deploy.feeds import trusted, user_agent
+    from deploy.settings import load
 
-    result = await Fetcher(guard, user_agent(None), limits).fetch(url, Validators(*validators))
+    settings = load()
+    fetcher = Fetcher(guard, user_agent(settings.contact), limits, trust=trusted(settings))
+    result = await fetcher.fetch(url, Validators(*validators))
     if result.outcome is not Outcome.OK:
         return result, None
     left = max(limits.total - result.seconds, 0.0)
@@ -121,6 +124,7 @@ def _fetch_line(result: FetchResult) -> dict[str, Any]:
         "kind": "fetch",
         "status": result.status,
         "outcome": result.outcome,
+        "cause": result.cause,
         "reason": result.reason or None,
         "bytes": len(result.body),
         "wire_bytes": result.wire_bytes,

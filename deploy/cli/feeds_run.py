@@ -48,7 +48,7 @@ def run() -> None:
 def config_of(settings: Settings) -> FeedsConfig:
     """What the connector is told by ``settings``."""
     from connectors.feeds.service import FeedsConfig
-    from deploy.feeds import database_url, feed_list_places, user_agent
+    from deploy.feeds import database_url, feed_list_places, trusted, user_agent
     from deploy.local.running import kafka_of
 
     return FeedsConfig(
@@ -56,6 +56,7 @@ def config_of(settings: Settings) -> FeedsConfig:
         kafka_bootstrap=kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka),
         feed_lists=feed_list_places(settings),
         user_agent=user_agent(settings.contact),
+        trust=trusted(settings),
         allow_hosts=settings.allow_hosts,
         poll_seconds=settings.poll_seconds,
         metrics_port=settings.port_feeds_metrics,

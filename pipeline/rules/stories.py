@@ -13,13 +13,14 @@ articles.
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from pipeline.contracts.records import Lang
+from pipeline.rules.stories_candidates import Candidates
 from pipeline.rules.stories_log import (
     US,
     VERSION,
@@ -39,11 +40,11 @@ from pipeline.rules.stories_similarity import (
     Likeness,
     Limits,
     Overlap,
+    Probe,
     Relation,
     compare,
     denies,
     is_apart,
-    overlap,
 )
 from pipeline.rules.stories_wires import WireTable
 
@@ -91,10 +92,6 @@ class _Member:
 
 _HAN: Final = frozenset({Lang.JA, Lang.ZH_HANS, Lang.ZH_HANT})
 
-_RAREST: Final = 14
-"""Grams of a title that are looked up, the rarest: two titles alike enough to matter share some."""
-_CANDIDATES: Final = 48
-"""Texts compared in full, those first that share most rare grams."""
 _LEARN_JACCARD: Final = 0.4
 _LEARN_GRAMS: Final = 10
 _VERBATIM: Final = (0.85, 0.95)
@@ -104,6 +101,20 @@ _STORY_ANCHOR: Final = 0.35
 _LEAD_ANCHOR: Final = 0.5
 """Containment, or Jaccard of leads, that the group's oldest text must show: against chaining."""
 _LOG_SLACK: Final = 512
+
+
+class _Arrival:
+    """An article that is to be placed, and which groups it was found to fit."""
+
+    __slots__ = ("events", "house", "probe", "seen_us", "stories", "url")
+
+    def __init__(self, item: StoryItem, text: Text, url: str | None) -> None:
+        self.probe = Probe(text)
+        self.house = house_of(item.owner)
+        self.seen_us = microseconds(item.seen_at)
+        self.url = url
+        self.stories: dict[str, bool] = {}
+        self.events: dict[str, bool] = {}
 
 
 class _Best:
@@ -137,8 +148,7 @@ class StoryIndex:
         self._next_slot = 0
         self._slot_of: dict[str, int] = {}
         self._by_url: dict[str, int] = {}
-        self._by_gram: dict[str, list[int]] = {}
-        self._by_lead: dict[str, list[int]] = {}
+        self._alike = Candidates()
         self._stories: dict[str, deque[int]] = {}
         self._events: dict[str, deque[int]] = {}
         self._clock_us = 0
@@ -167,7 +177,7 @@ class StoryIndex:
         if known is not None:
             assignment, learned = known.assignment, no_sightings
         else:
-            assignment, learned = self._decide(item, text, url)
+            assignment, learned = self._decide(item.article_id, _Arrival(item, text, url))
         entry = entry_of(item, assignment, learned)
         self._learn(learned)
         self._add(item, text, url, assignment, entry)
@@ -203,22 +213,19 @@ class StoryIndex:
 
     # Deciding
 
-    def _decide(
-        self, item: StoryItem, text: Text, url: str | None
-    ) -> tuple[Assignment, list[Sighting]]:
+    def _decide(self, article_id: str, new: _Arrival) -> tuple[Assignment, list[Sighting]]:
         story, event, possible = _Best(), _Best(), _Best()
         alike: dict[str, float] = {}
-        house, seen_us, limits = (
-            house_of(item.owner),
-            microseconds(item.seen_at),
-            self._settings.limits,
-        )
-        for slot in self._candidates(text, url):
+        text, limits = new.probe.text, self._settings.limits
+        for slot in self._candidates(new):
             member = self._members[slot]
-            shared = overlap(text, member.text)
-            if is_apart(shared, limits) and not (url and url == member.url):
+            moved = new.url is not None and new.url == member.url
+            if not moved and new.probe.is_far(member.text, limits):
                 continue
-            relation = self._relation(seen_us, house, url, member)
+            shared = new.probe.overlap(member.text)
+            if not moved and is_apart(shared, limits):
+                continue
+            relation = self._relation(new, member)
             likeness = compare(text, member.text, relation, shared, limits)
             if not relation.same_owner and _tells_of_wires(text, member.text, shared):
                 degree = 1.0 if _is_verbatim(shared) else shared.jaccard
@@ -226,63 +233,59 @@ class StoryIndex:
             if likeness is Likeness.NONE:
                 continue
             rank = (likeness, shared.jaccard)
-            if likeness is Likeness.REPRINT and self._fits_story(seen_us, house, text, url, member):
+            if likeness is Likeness.REPRINT and self._fits_story(new, member):
                 story.offer(rank, member)
             elif likeness >= Likeness.POSSIBLE:
                 possible.offer(rank, member)
-            if self._fits_event(text, member):
+            if self._fits_event(new, member):
                 event.offer(rank, member)
-        learned = [(house, other, degree == 1.0) for other, degree in sorted(alike.items())]
+        learned = [(new.house, other, degree == 1.0) for other, degree in sorted(alike.items())]
         if story.member is not None:
             base = story.member.assignment
             return Assignment(base.story_id, base.event_id, True, None), learned
-        event_id = event.member.assignment.event_id if event.member else item.article_id
+        event_id = event.member.assignment.event_id if event.member else article_id
         copy_of = possible.member.article_id if possible.member else None
-        return Assignment(item.article_id, event_id, False, copy_of), learned
+        return Assignment(article_id, event_id, False, copy_of), learned
 
-    def _candidates(self, text: Text, url: str | None) -> list[int]:
-        shared: Counter[int] = Counter()
-        for index, grams in ((self._by_gram, text.grams), (self._by_lead, text.lead)):
-            for posting in self._rarest(index, grams):
-                shared.update(posting)
-        ranked = sorted(
-            ((n, slot) for slot, n in shared.items() if n > 1 or len(text.grams) < 4),
-            reverse=True,
-        )[:_CANDIDATES]
-        slots = {slot for _, slot in ranked}
-        if url is not None and (slot := self._by_url.get(url, -1)) in self._members:
-            slots.add(slot)
-        return sorted(slots)
+    def _candidates(self, new: _Arrival) -> list[int]:
+        slots = self._alike.of(new.probe.text)
+        if new.url is not None and (slot := self._by_url.get(new.url, -1)) in self._members:
+            slots = sorted({*slots, slot})
+        return slots
 
-    def _rarest(self, index: dict[str, list[int]], grams: frozenset[str]) -> Iterator[list[int]]:
-        found = sorted((len(p), g) for g in grams if (p := index.get(g)))
-        for _, gram in found[:_RAREST]:
-            yield index[gram]
-
-    def _relation(self, seen_us: int, house: str, url: str | None, member: _Member) -> Relation:
+    def _relation(self, new: _Arrival, member: _Member) -> Relation:
         return Relation(
-            same_owner=member.house == house,
-            same_url=url is not None and member.url == url,
-            hours=abs(seen_us - member.seen_us) / US / 3600,
-            wire=self._wires.affinity(house, member.house),
+            same_owner=member.house == new.house,
+            same_url=new.url is not None and member.url == new.url,
+            hours=abs(new.seen_us - member.seen_us) / US / 3600,
+            wire=self._wires.affinity(new.house, member.house),
         )
 
-    def _fits_story(
-        self, seen_us: int, house: str, text: Text, url: str | None, member: _Member
-    ) -> bool:
+    def _fits_story(self, new: _Arrival, member: _Member) -> bool:
         """Whether the oldest text of the member's story allows it: against chaining."""
-        oldest = self._members[self._stories[member.assignment.story_id][0]]
-        relation = self._relation(seen_us, house, url, oldest)
-        if relation.same_url or oldest is member:
+        story_id = member.assignment.story_id
+        oldest = self._members[self._stories[story_id][0]]
+        if oldest is member:
             return True
-        shared = overlap(text, oldest.text)
-        near = shared.contained >= _STORY_ANCHOR or (shared.lead or 0.0) >= _LEAD_ANCHOR
-        return near and not denies(text, oldest.text, relation)
+        if story_id not in new.stories:
+            new.stories[story_id] = self._allows(new, oldest)
+        return new.stories[story_id]
 
-    def _fits_event(self, text: Text, member: _Member) -> bool:
-        oldest = self._members[self._events[member.assignment.event_id][0]].text
-        shared = overlap(text, oldest)
-        return shared.contained >= _EVENT_ANCHOR or (shared.lead or 0.0) >= _EVENT_ANCHOR
+    def _allows(self, new: _Arrival, oldest: _Member) -> bool:
+        relation = self._relation(new, oldest)
+        if relation.same_url:
+            return True
+        shared = new.probe.overlap(oldest.text)
+        near = shared.contained >= _STORY_ANCHOR or (shared.lead or 0.0) >= _LEAD_ANCHOR
+        return near and not denies(new.probe.text, oldest.text, relation)
+
+    def _fits_event(self, new: _Arrival, member: _Member) -> bool:
+        event_id = member.assignment.event_id
+        if event_id not in new.events:
+            shared = new.probe.overlap(self._members[self._events[event_id][0]].text)
+            near = shared.contained >= _EVENT_ANCHOR or (shared.lead or 0.0) >= _EVENT_ANCHOR
+            new.events[event_id] = near
+        return new.events[event_id]
 
     # Remembering
 
@@ -310,9 +313,7 @@ class StoryIndex:
         self._slot_of[item.article_id] = slot
         if url is not None:
             self._by_url[url] = slot
-        for index, grams in ((self._by_gram, text.grams), (self._by_lead, text.lead)):
-            for gram in grams:
-                index.setdefault(gram, []).append(slot)
+        self._alike.add(slot, text)
         self._stories.setdefault(assignment.story_id, deque()).append(slot)
         self._events.setdefault(assignment.event_id, deque()).append(slot)
         if old is not None:
@@ -344,13 +345,7 @@ class StoryIndex:
             group.remove(slot)
             if not group:
                 del groups[group_id]
-        # Oldest first, so the slot stands at a posting's beginning: O(1) a gram.
-        for index, grams in ((self._by_gram, member.text.grams), (self._by_lead, member.text.lead)):
-            for gram in grams:
-                posting = index[gram]
-                posting.remove(slot)
-                if not posting:
-                    del index[gram]
+        self._alike.remove(slot, member.text)
 
     def _replay(self, entry: bytes) -> None:
         try:

@@ -12,11 +12,11 @@ import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from sys import intern
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from pipeline.contracts.records import Lang
+from pipeline.rules.stories_grams import NO_GRAMS, Grams, grams_of
 from pipeline.rules.text import simplified
 
 LEAD_CHARS: Final = 200
@@ -100,13 +100,13 @@ class Text:
     """Letters and digits of the normalised title, nothing else."""
     clauses: tuple[str, ...]
     """The same, split where a headline has its joints."""
-    grams: frozenset[str]
+    grams: Grams
     """Bigrams of the title in Chinese and Japanese, else trigrams."""
     numbers: frozenset[str]
     dates: frozenset[str]
     """Days that the title names: what tells one day's page from the next one's."""
     quoted: frozenset[str]
-    lead: frozenset[str]
+    lead: Grams
     """Grams of the summary's beginning; empty when there is none."""
     cut_off: bool
     """The outlet cut the title's tail off."""
@@ -129,7 +129,7 @@ def normalise(title: str, summary: str, lang: Lang) -> Text:
     return Text(
         title=compact,
         clauses=clauses,
-        grams=_grams(compact, width),
+        grams=grams_of(compact, width),
         numbers=_numbers(stripped),
         dates=_dates(stripped),
         quoted=frozenset(_letters(q) for q in _QUOTED.findall(stripped)),
@@ -203,20 +203,13 @@ def _letters(text: str) -> str:
     return _OTHER_SIGNS.sub("", text)
 
 
-def _grams(compact: str, width: int) -> frozenset[str]:
-    if len(compact) <= width:
-        return frozenset((compact,)) if compact else frozenset()
-    # Interned: the same few thousand strings make up all articles of a window.
-    return frozenset([intern(compact[i : i + width]) for i in range(len(compact) - width + 1)])
-
-
-def _lead(summary: str, width: int) -> frozenset[str]:
+def _lead(summary: str, width: int) -> Grams:
     if not summary:
-        return frozenset()
+        return NO_GRAMS
     head = unicodedata.normalize("NFKC", summary[: 2 * LEAD_CHARS]).replace("’", "'")
     head = _letters(_fold(_DATELINE.sub("", head)[:LEAD_CHARS]))
     # "Continue reading": a lead that says nothing is none.
-    return _grams(head, width) if len(head) >= _LEAST_LEAD[width] else frozenset()
+    return grams_of(head, width) if len(head) >= _LEAST_LEAD[width] else NO_GRAMS
 
 
 def _numbers(text: str) -> frozenset[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from pipeline.rules.stories_grams import most_shared
 from pipeline.rules.stories_normalise import Script, Text
 
 
@@ -51,17 +52,6 @@ class Overlap:
     """Jaccard of the leads; None when one has none."""
 
 
-def overlap(a: Text, b: Text) -> Overlap:
-    """How much ``a`` and ``b`` share."""
-    x, y = len(a.grams), len(b.grams)
-    shared = len(a.grams & b.grams)
-    lead = None
-    if a.lead and b.lead:
-        both = len(a.lead & b.lead)
-        lead = both / (len(a.lead) + len(b.lead) - both)
-    return Overlap(shared / ((x + y - shared) or 1), shared / (min(x, y) or 1), lead)
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Thresholds of overlap, from 0 to 1; measured, not felt (deploy/decisions/0007-stories.md)."""
@@ -99,6 +89,46 @@ class Limits:
 
 
 LIMITS: Final = Limits()
+
+
+class Probe:
+    """A text made ready to be compared with many."""
+
+    __slots__ = ("_grams", "_lead", "text")
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+        self._grams = frozenset(text.grams.all)
+        self._lead = frozenset(text.lead.all)
+
+    def overlap(self, other: Text) -> Overlap:
+        """How much the text and ``other`` share."""
+        x, y = len(self._grams), len(other.grams.all)
+        shared = len(self._grams.intersection(other.grams.all))
+        lead = None
+        if self._lead and other.lead.all:
+            both = len(self._lead.intersection(other.lead.all))
+            lead = both / (len(self._lead) + len(other.lead.all) - both)
+        return Overlap(shared / ((x + y - shared) or 1), shared / (min(x, y) or 1), lead)
+
+    def is_far(self, other: Text, limits: Limits) -> bool:
+        """Whether their `overlap` is surely one that `is_apart`; quick, and often undecided."""
+        mine, its = self.text.grams, other.grams
+        x, y = len(mine.all), len(its.all)
+        if most_shared(mine, its) / (min(x, y) or 1) >= limits.event_title:
+            return False
+        mine, its = self.text.lead, other.lead
+        x, y = len(mine.all), len(its.all)
+        if not x or not y:
+            return True
+        both = min(most_shared(mine, its), x, y)
+        return both / (x + y - both) < limits.event_lead
+
+
+def overlap(a: Text, b: Text) -> Overlap:
+    """How much ``a`` and ``b`` share."""
+    return Probe(a).overlap(b)
+
 
 _CLAUSE_CHARS: Final = 7
 """A clause shorter than this is a name or a rubric, which independent reports share."""

@@ -6,9 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from deploy.errors import Fault, WrongUse
+
+_STREAMS: Final = {"/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
 
 
 @contextmanager
@@ -22,10 +24,12 @@ def written(path: Path) -> Iterator[IO[str]]:
         WrongUse: it cannot stand there.
         Fault: the disk would not take it.
     """
-    direct = (path.exists() and not path.is_file()) or path.absolute().parts[:2] == ("/", "dev")
+    direct = str(path) in _STREAMS or (path.exists() and not path.is_file())
     target = path if direct else path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        file = target.open("w", encoding="utf-8", errors="replace", newline="\n")
+        # The stream itself, not its name opened anew: that would begin the shell's file again.
+        place = os.dup(_STREAMS[str(path)]) if str(path) in _STREAMS else target
+        file = open(place, "w", encoding="utf-8", errors="replace", newline="\n")  # noqa: PTH123, SIM115
     except OSError as e:
         raise WrongUse(f"{path}: cannot be written: {e.strerror or e}") from e
     try:

@@ -12,6 +12,7 @@ from deploy.output import written
 
 SCRIPT = """
 import pathlib
+print("before", flush=True)
 from deploy.output import written
 with written(pathlib.Path("/dev/stdout")) as file:
     file.write("line\\n")
@@ -23,7 +24,7 @@ def test_standard_output_that_a_shell_sent_to_a_file_is_written_to_and_not_repla
 ) -> None:
     with (tmp_path / "out").open("w") as out:
         subprocess.run([sys.executable, "-c", SCRIPT], stdout=out, check=True, timeout=30)
-    assert (tmp_path / "out").read_text() == "line\n"
+    assert (tmp_path / "out").read_text() == "before\nline\n"
     assert Path("/dev/stdout").is_symlink()
 
 

@@ -28,6 +28,10 @@ _WINDOW: Final = 2**31
 """The largest Zstandard window that is taken: archives are made with ``--long``."""
 
 
+_SECTION: Final = " - "
+"""Between a publisher and its section, as exports name sources that are no addresses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """Whose voice a source of an archive is."""
@@ -43,7 +47,8 @@ class Sources:
     """Sources of an archive by their name: a feed's URL, or a publisher.
 
     Without a feed list, or for a source that is not in it, the source is its own publisher, owner
-    and group; of a URL it is the registrable domain.
+    and group; of a URL it is the registrable domain. Sections of one newspaper (``Daily - Home``,
+    ``Daily - World``) have one owner, what stands before the dash: two of them are one voice.
     """
 
     def __init__(self, known: dict[str, Source] | None = None) -> None:
@@ -60,7 +65,10 @@ class Sources:
                 from connectors.feeds.feed_list import registrable_domain
 
                 label = registrable_domain(name) or name
-            found = self._known[name] = Source(label, label, label)
+                owner = label
+            else:
+                owner = name.partition(_SECTION)[0].strip() or name
+            found = self._known[name] = Source(label, owner, label)
         return found
 
 

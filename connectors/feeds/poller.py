@@ -34,10 +34,7 @@ from connectors.feeds.parse.model import ParsedFeed
 from connectors.feeds.parse_workers import WorkerStartError
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.records import FeedRow, FinishedPoll, Outgoing, Seen
-from connectors.feeds.state.store import (
-    LEASE_SECONDS,
-    FeedStore,
-)
+from connectors.feeds.state.store import FeedStore
 from pipeline.contracts.clock import Clock, SystemClock
 from pipeline.contracts.codec import encode
 
@@ -124,7 +121,7 @@ class Poller:
         self._poll_number = itertools.count()
         self._feeds: dict[str, Feed] = {}
         self._active: dict[str, asyncio.Task[None]] = {}
-        self._recoveries: list[asyncio.Task[int]] = []
+        self._recovery: asyncio.Task[None] | None = None
         self._lanes = Lanes(settings.places, settings.slow_places)
         self._seen = Batcher(self._seen_all, database)
         self._large = asyncio.Semaphore(settings.large_bodies)
@@ -147,7 +144,7 @@ class Poller:
                 now = self._now()
                 try:
                     if now >= beat_at:
-                        beat_at = now + LEASE_SECONDS / 4
+                        beat_at = now + self._store.lease_seconds / 4
                         await self._stay(now)
                     if now >= prune_at:
                         prune_at = now + 86_400
@@ -159,10 +156,14 @@ class Poller:
                     await self._clock.asleep(_DATABASE_PAUSE)
                 await self._pause(stop)
         finally:
-            tasks: list[asyncio.Task[Any]] = [*self._active.values(), *self._recoveries]
+            tasks: list[asyncio.Task[Any]] = [*self._active.values()]
+            if self._recovery is not None:
+                tasks.append(self._recovery)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            with suppress(sa.exc.OperationalError):  # they run out by themselves
+                await self._in_database(self._store.release)
 
     @property
     def active(self) -> int:
@@ -232,7 +233,16 @@ class Poller:
     async def _stay(self, now: float) -> None:
         """Keep our leases, and complete what dead connectors left."""
         if taken := await self._in_database(self._beat, now):
-            self._recoveries.append(asyncio.create_task(self._journal.recover(taken)))
+            _LOG.info("took over %d polls of a connector that shows no sign of life", taken)
+        if self._recovery is None or self._recovery.done():
+            self._recovery = asyncio.create_task(self._recover(), name="recover the journal")
+
+    async def _recover(self) -> None:
+        try:
+            if again := await self._journal.recover():
+                _LOG.info("sent %d articles again that were left in the journal", again)
+        except sa.exc.OperationalError as e:
+            _LOG.warning("what is left in the journal waits: %s", e.orig)
 
     def nudge(self, feed_id: str) -> None:
         """Ask this feed as soon as its host allows: something says that it has news (WebSub)."""
@@ -280,7 +290,9 @@ class Poller:
         try:
             await self.poll(row, feed)
         except LeaseLostError:
-            _LOG.info("%s is polled by another connector now", row.feed_id)
+            _LOG.info(
+                "a poll of %s was dropped: the feed is not leased to us any more", row.feed_id
+            )
         except sa.exc.OperationalError as e:
             # The lease runs out by itself; `run` waits for the database.
             _LOG.warning("a poll of %s was given up: %s", row.feed_id, e.orig)
@@ -310,7 +322,7 @@ class Poller:
     def _now(self) -> float:
         return self._clock.now().timestamp()
 
-    def _beat(self, now: float) -> list[str]:
+    def _beat(self, now: float) -> int:
         self._store.renew(tuple(self._active), now)
         return self._store.beat(now)
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.records import Effect, FinishedPoll, Outgoing, Seen
-from connectors.feeds.state.store import DEAD_AFTER, LEASE_SECONDS, FeedStore
+from connectors.feeds.state.store import LEASE_SECONDS, NUDGE_SPACING, FeedStore
 from connectors.feeds.state.tables import METADATA
 
 NOW = 1_800_000_000.0
@@ -137,15 +137,75 @@ def test_a_poll_whose_lease_was_lost_is_not_taken(engine: sa.Engine, store: Feed
     store.sync_list(_feeds(1), NOW, 0)
     store.claim(NOW, 1)
     other.claim(NOW + LEASE_SECONDS + 1, 1)
-    assert store.journal([_poll("f0", "p")]) == set()
-    assert other.journal([_poll("f0", "q")]) == {"q"}
+    assert store.journal([_poll("f0", "p")], NOW) == set()
+    assert other.journal([_poll("f0", "q")], NOW) == {"q"}
+
+
+def test_a_poll_without_news_whose_lease_was_lost_changes_nothing(
+    engine: sa.Engine, store: FeedStore
+) -> None:
+    other = FeedStore(engine, "two")
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    other.claim(NOW + LEASE_SECONDS + 1, 1)
+    newer = replace(_poll("f0", "q", etag='"newer"'), messages=())
+    assert other.complete([newer]) == {"q"}
+    assert store.complete([replace(_poll("f0", "p"), messages=())]) == set()
+    assert [r.etag for r in store.feeds()] == ['"newer"']
+    assert store.totals().fetched == 3
+
+
+def test_a_feed_with_an_open_journal_row_is_nobodys_until_it_is_completed(
+    engine: sa.Engine, store: FeedStore
+) -> None:
+    other = FeedStore(engine, "two")
+    store.sync_list(_feeds(2), NOW, 0)
+    store.claim(NOW, 1)
+    store.journal([_poll("f0", "p", etag='"of the dead"')], NOW)
+    later = NOW + 2 * LEASE_SECONDS
+    assert [r.feed_id for r in other.claim(later, 9)] == ["f1"]
+    assert other.beat(later) == 1
+    other.complete(other.pending())
+    (row,) = other.claim(later, 9)
+    assert (row.feed_id, row.etag) == ("f0", '"of the dead"')
+
+
+def test_journalling_extends_the_lease_so_that_a_claim_looks_again(
+    engine: sa.Engine, store: FeedStore
+) -> None:
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    store.journal([_poll("f0", "p")], NOW + LEASE_SECONDS - 1)
+    with engine.connect() as c:
+        until = c.execute(sa.text("SELECT lease_until FROM feeds_feed")).scalar_one()
+    assert until == NOW + 2 * LEASE_SECONDS - 1
+
+
+def test_journalling_again_after_a_lost_answer_changes_nothing(store: FeedStore) -> None:
+    store.sync_list(_feeds(2), NOW, 0)
+    store.claim(NOW, 2)
+    first, second = _poll("f0", "p", articles=2), _poll("f1", "q")
+    store.journal([first], NOW)
+    # The next try shares its transaction with others that were never written.
+    assert store.journal([first, second], NOW) == {"p", "q"}
+    assert store.pending() == [first, second]
+    assert store.totals().pending == 3
+
+
+def test_a_poll_without_news_is_counted_once_also_after_a_lost_answer(store: FeedStore) -> None:
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    quiet = replace(_poll("f0", "p"), messages=())
+    store.complete([quiet])
+    store.complete([quiet])
+    assert store.totals().fetched == 3
 
 
 def test_a_journalled_poll_comes_back_byte_for_byte_until_it_is_complete(store: FeedStore) -> None:
     store.sync_list(_feeds(1), NOW, 0)
     store.claim(NOW, 1)
     poll = _poll("f0", "p", articles=3)
-    store.journal([poll])
+    store.journal([poll], NOW)
     assert store.pending() == [poll]
     assert store.totals().pending == 3
     assert store.totals().fetched == 0
@@ -163,7 +223,7 @@ def test_completing_a_poll_twice_counts_it_once(store: FeedStore) -> None:
     store.sync_list(_feeds(1), NOW, 0)
     store.claim(NOW, 1)
     poll = _poll("f0", "p")
-    store.journal([poll])
+    store.journal([poll], NOW)
     store.complete([poll])
     store.complete([poll])
     assert store.totals().fetched == 3
@@ -180,14 +240,35 @@ def test_completing_frees_the_feed_for_everybody(engine: sa.Engine, store: FeedS
 def test_the_journal_of_a_dead_connector_is_taken_over(engine: sa.Engine, store: FeedStore) -> None:
     store.sync_list(_feeds(1), NOW, 0)
     store.claim(NOW, 1)
-    store.journal([_poll("f0", "p")])
+    store.journal([_poll("f0", "p")], NOW)
     other = FeedStore(engine, "two")
-    assert other.beat(NOW + 10) == []
-    assert other.beat(NOW + DEAD_AFTER + 1) == ["p"]
-    (poll,) = other.pending(poll_ids=["p"])
-    other.complete([poll])
-    store.complete([poll])
+    assert other.beat(NOW + 10) == 0
+    assert other.pending_ids() == []
+    assert other.beat(NOW + LEASE_SECONDS + 1) == 1
+    assert other.pending_ids() == ["p"]
+    (poll,) = other.pending(["p"])
+    assert other.complete([poll]) == {"p"}
+    assert store.complete([poll]) == set()
     assert store.totals().fetched == 3
+
+
+def test_the_journal_of_a_connector_that_nobody_remembers_is_taken_over(
+    engine: sa.Engine, store: FeedStore
+) -> None:
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    store.journal([_poll("f0", "p")], NOW)
+    store.leave()
+    assert FeedStore(engine, "two").beat(NOW + 1) == 1
+
+
+def test_an_import_shows_life_and_takes_nothing_over(engine: sa.Engine, store: FeedStore) -> None:
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    store.journal([_poll("f0", "p")], NOW)
+    importer = FeedStore(engine, "import-1")
+    importer.show_life(NOW + 10 * LEASE_SECONDS)
+    assert importer.pending_ids() == []
 
 
 def test_a_start_ends_the_leases_of_the_time_before(store: FeedStore) -> None:
@@ -195,6 +276,61 @@ def test_a_start_ends_the_leases_of_the_time_before(store: FeedStore) -> None:
     store.claim(NOW, 2)
     store.start(NOW + 1)
     assert len(store.claim(NOW + 1, 2)) == 2
+
+
+def test_a_connector_that_stops_gives_its_leases_back(engine: sa.Engine, store: FeedStore) -> None:
+    store.sync_list(_feeds(2), NOW, 0)
+    store.claim(NOW, 2)
+    store.release()
+    assert len(FeedStore(engine, "two").claim(NOW, 2)) == 2
+
+
+def test_a_feed_that_is_added_to_a_long_list_is_due_at_once(store: FeedStore) -> None:
+    store.sync_list(_feeds(50), NOW, 60)
+    store.claim(NOW + 60, 50)
+    polled = [replace(_poll(f"f{n}", f"p{n}"), messages=()) for n in range(50)]
+    store.complete(polled)
+    store.sync_list(_feeds(51), NOW + 10, 60)
+    assert [r.feed_id for r in store.claim(NOW + 10, 99)] == ["f50"]
+
+
+def test_a_nudge_waits_for_a_server_that_asked_for_patience_and_a_little_for_any(
+    store: FeedStore,
+) -> None:
+    store.sync_list(_feeds(3), NOW, 0)
+    store.claim(NOW, 3)
+    due = {"next_poll_at": NOW + 900, "last_polled_at": NOW}
+    polls = [
+        _poll("f0", "p0", **due),
+        _poll("f1", "p1", **due, failures=1),
+        _poll("f2", "p2", **due),
+    ]
+    store.complete([replace(p, messages=()) for p in polls])
+    store.make_due(["f0", "f1"], NOW + 1)
+    times = {r.feed_id: r.next_poll_at - NOW for r in store.feeds()}
+    assert times == {"f0": NUDGE_SPACING, "f1": 900, "f2": 900}
+    store.make_due(["f2"], NOW + 100)
+    assert {r.feed_id: r.next_poll_at for r in store.feeds()}["f2"] == NOW + 100
+
+
+def test_a_journal_of_the_version_before_learns_its_feeds(
+    tmp_path: Path,
+) -> None:
+    url = sqlite_url(tmp_path)
+    engine = open_database(url)
+    store = FeedStore(engine)
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    store.journal([_poll("f0", "p")], NOW)
+    store.release()
+    with engine.connect().execution_options(write=True) as c, c.begin():
+        c.exec_driver_sql("DROP INDEX ix_feeds_journal_feed_id")
+        c.exec_driver_sql("ALTER TABLE feeds_journal DROP COLUMN feed_id")
+        c.exec_driver_sql("UPDATE feeds_alembic_version SET version_num = '0001'")
+    engine.dispose()
+    again = open_database(url)
+    assert FeedStore(again).claim(NOW, 1) == []
+    again.dispose()
 
 
 def test_a_feed_that_leaves_the_list_keeps_its_memory(store: FeedStore) -> None:

@@ -14,14 +14,13 @@ import sqlalchemy as sa
 
 from connectors.feeds.address import parse_address
 from connectors.feeds.feed_list import FeedList
-from connectors.feeds.state.effects import insert_for, write_effects
+from connectors.feeds.state.effects import insert_for
+from connectors.feeds.state.journal_rows import CHUNK, chunks, complete, read_journal, write_journal
 from connectors.feeds.state.records import (
     FEED_COLUMNS,
-    Effect,
     FeedRow,
     FeedTotals,
     FinishedPoll,
-    Outgoing,
     Seen,
 )
 from connectors.feeds.state.tables import (
@@ -35,10 +34,10 @@ from connectors.feeds.state.tables import (
 )
 
 LEASE_SECONDS: Final = 120.0
-"""Longer than a poll; renewed while one lasts."""
-DEAD_AFTER: Final = 300.0
-"""Seconds without a sign of life after which another connector takes over a journal."""
-_CHUNK: Final = 500  # bound parameters a statement: SQLite's old limit is 999
+"""Longer than a poll; renewed while one lasts. A connector without a sign of life for so long is
+dead: another one takes over its feeds and its journal."""
+NUDGE_SPACING: Final = 15.0
+"""Seconds from a poll to one that a hub makes fall due: a hub that shouts burdens no feed."""
 
 FETCHED, ACCEPTED, DUPLICATES = "fetched", "accepted", "duplicates"
 BACKFILLED = "backfilled"
@@ -48,9 +47,12 @@ REJECTED = "rejected:"
 class FeedStore:
     """The connector's memory, as seen by the connector called ``owner``."""
 
-    def __init__(self, engine: sa.Engine, owner: str = "feeds") -> None:
+    def __init__(
+        self, engine: sa.Engine, owner: str = "feeds", lease_seconds: float = LEASE_SECONDS
+    ) -> None:
         self._engine = self.engine = engine
         self.owner = owner
+        self.lease_seconds = lease_seconds
         self._insert = insert_for(engine)
 
     # -- the list ---------------------------------------------------------------------------------
@@ -58,27 +60,39 @@ class FeedStore:
     def sync_list(self, feeds: FeedList, now: float, spread: float) -> None:
         """Make the feeds that are polled those of ``feeds``.
 
-        New ones fall due over ``spread`` seconds.
+        New ones fall due over ``spread`` seconds, and so do those that are due already.
 
         A feed that left the list keeps its memory: when it returns, nothing is new twice.
         """
-        rows = []
-        wanted = [f for f in feeds if f.enabled]
-        for n, feed in enumerate(wanted):
-            address = parse_address(feed.url)
-            rows.append(
-                {
-                    "feed_id": feed.feed_id,
-                    "url": address.url,
-                    "host": address.host,
-                    "group_name": feed.group,
-                    "listed": True,
-                    "next_poll_at": now + spread * n / len(wanted),
-                }
-            )
+        wanted = {f.feed_id: f for f in feeds if f.enabled}
+        known = sa.select(FEEDS.c.feed_id, FEEDS.c.group_name, FEEDS.c.next_poll_at)
         with self._writing() as c:
-            c.execute(sa.update(FEEDS).where(FEEDS.c.listed).values(listed=False))
-            for chunk in _chunks(rows, _CHUNK // 6):
+            listed = {row[0]: row for row in c.execute(known.where(FEEDS.c.listed))}
+            for chunk in chunks(sorted(listed.keys() - wanted.keys())):
+                leaving = sa.update(FEEDS).where(FEEDS.c.feed_id.in_(chunk)).values(listed=False)
+                c.execute(leaving)
+            # Nearly all of a list stays as it was: a feed that is added is asked at once.
+            touched = [
+                f
+                for f in wanted.values()
+                if (row := listed.get(f.feed_id)) is None
+                or row.group_name != f.group
+                or row.next_poll_at < now
+            ]
+            rows = []
+            for n, feed in enumerate(touched):
+                address = parse_address(feed.url)
+                rows.append(
+                    {
+                        "feed_id": feed.feed_id,
+                        "url": address.url,
+                        "host": address.host,
+                        "group_name": feed.group,
+                        "listed": True,
+                        "next_poll_at": now + spread * n / len(wanted),
+                    }
+                )
+            for chunk in chunks(rows, CHUNK // 6):
                 insert = self._insert(FEEDS).values(chunk)
                 c.execute(
                     insert.on_conflict_do_update(
@@ -117,10 +131,14 @@ class FeedStore:
     # -- leases -----------------------------------------------------------------------------------
 
     def claim(self, now: float, limit: int) -> list[FeedRow]:
-        """Up to ``limit`` feeds that are due and nobody's, leased to us; the longest due first."""
+        """Up to ``limit`` feeds that are due and nobody's, leased to us; the longest due first.
+
+        A feed with an open journal row waits: what is under way goes first, whoever completes it.
+        """
         due = (
             sa.select(FEEDS.c.feed_id)
             .where(FEEDS.c.listed, FEEDS.c.next_poll_at <= now, FEEDS.c.lease_until <= now)
+            .where(~sa.exists().where(JOURNAL.c.feed_id == FEEDS.c.feed_id))
             .order_by(FEEDS.c.next_poll_at)
             .limit(limit)
         )
@@ -132,7 +150,7 @@ class FeedStore:
             lease = (
                 sa.update(FEEDS)
                 .where(FEEDS.c.feed_id.in_(due.with_for_update(skip_locked=True)))
-                .values(lease_owner=self.owner, lease_until=now + LEASE_SECONDS)
+                .values(lease_owner=self.owner, lease_until=now + self.lease_seconds)
                 .returning(*(FEEDS.c[n] for n in FEED_COLUMNS))
             )
             rows = [FeedRow(**row._mapping) for row in c.execute(lease)]
@@ -143,51 +161,64 @@ class FeedStore:
         self._update_feeds([{"id_": k, "next_poll_at": at} for k, at in times.items()])
 
     def make_due(self, feed_ids: Sequence[str], now: float) -> None:
-        """Let these feeds fall due now."""
+        """Let these feeds fall due now, or `NUDGE_SPACING` after they were asked last.
+
+        One that fails keeps its pause: Retry-After is its server's order.
+        """
+        earliest = FEEDS.c.last_polled_at + NUDGE_SPACING
+        at = sa.case((earliest > now, earliest), else_=now)
         with self._writing() as c:
-            for chunk in _chunks(feed_ids, _CHUNK):
+            for chunk in chunks(feed_ids):
                 c.execute(
                     sa.update(FEEDS)
-                    .where(FEEDS.c.feed_id.in_(chunk), FEEDS.c.next_poll_at > now)
-                    .values(next_poll_at=now)
+                    .where(
+                        FEEDS.c.feed_id.in_(chunk), FEEDS.c.failures == 0, FEEDS.c.next_poll_at > at
+                    )
+                    .values(next_poll_at=at)
                 )
 
     def renew(self, feed_ids: Sequence[str], now: float) -> None:
         """Keep the leases of polls that last."""
         with self._writing() as c:
-            for chunk in _chunks(feed_ids, _CHUNK):
+            for chunk in chunks(feed_ids):
                 c.execute(
                     sa.update(FEEDS)
                     .where(FEEDS.c.feed_id.in_(chunk), FEEDS.c.lease_owner == self.owner)
-                    .values(lease_until=now + LEASE_SECONDS)
+                    .values(lease_until=now + self.lease_seconds)
                 )
 
     def start(self, now: float) -> None:
         """Begin anew after a stop or a crash: our leases end."""
+        self.release()
+        self.show_life(now)
+
+    def release(self) -> None:
+        """Give all our leases back: we ask nobody."""
         with self._writing() as c:
             c.execute(
                 sa.update(FEEDS)
                 .where(FEEDS.c.lease_owner == self.owner)
                 .values(lease_owner=None, lease_until=0.0)
             )
-        self.beat(now)
 
-    def beat(self, now: float) -> list[str]:
+    def show_life(self, now: float) -> None:
+        """Show that we live: what we have in the journal stays ours."""
+        with self._writing() as c:
+            self._show_life(c, now)
+
+    def beat(self, now: float) -> int:
         """Show a sign of life, and take over the journals of connectors that show none.
 
         Returns:
-            The poll ids that were taken over: they are ours to complete.
+            How many polls were taken over: they are ours to complete.
         """
-        insert = self._insert(CONNECTORS).values(name=self.owner, seen_at=now)
         with self._writing() as c:
-            c.execute(
-                insert.on_conflict_do_update(
-                    index_elements=[CONNECTORS.c.name], set_={"seen_at": now}
-                )
+            self._show_life(c, now)
+            alive = sa.select(CONNECTORS.c.name).where(
+                CONNECTORS.c.seen_at >= now - self.lease_seconds
             )
-            dead = sa.select(CONNECTORS.c.name).where(CONNECTORS.c.seen_at < now - DEAD_AFTER)
-            take = sa.update(JOURNAL).where(JOURNAL.c.owner.in_(dead)).values(owner=self.owner)
-            return list(c.execute(take.returning(JOURNAL.c.poll_id)).scalars())
+            take = sa.update(JOURNAL).where(JOURNAL.c.owner.not_in(alive)).values(owner=self.owner)
+            return c.execute(take).rowcount
 
     def leave(self) -> None:
         """This connector is done for good and leaves nothing behind."""
@@ -207,7 +238,7 @@ class FeedStore:
             ENTRIES.c.last_seen_at,
         )
         with self._engine.connect() as c:
-            for chunk in _chunks(tuple(out), _CHUNK):
+            for chunk in chunks(tuple(out)):
                 for row in c.execute(sa.select(*columns).where(ENTRIES.c.feed_id.in_(chunk))):
                     out[row[0]][row[1]] = Seen(row[1], row[2], row[3], row[4])
         return out
@@ -219,7 +250,7 @@ class FeedStore:
 
     # -- the journal ------------------------------------------------------------------------------
 
-    def journal(self, polls: Sequence[FinishedPoll]) -> set[str]:
+    def journal(self, polls: Sequence[FinishedPoll], now: float) -> set[str]:
         """Write down what is going to be published; once this returns it will be, whatever happens.
 
         Returns:
@@ -227,78 +258,32 @@ class FeedStore:
             not.
         """
         with self._writing() as c:
-            held = self._held(c, [p.effect.feed_id for p in polls if p.effect.changes])
-            taken = [p for p in polls if not p.effect.changes or p.effect.feed_id in held]
-            if not taken:
-                return set()
-            c.execute(
-                sa.insert(JOURNAL),
-                [
-                    {"poll_id": p.poll_id, "owner": self.owner, "effect": p.effect.to_json()}
-                    for p in taken
-                ],
-            )
-            c.execute(
-                sa.insert(PENDING),
-                [
-                    {"poll_id": p.poll_id, "number": n, "key": m.key, "value": m.value}
-                    for p in taken
-                    for n, m in enumerate(p.messages)
-                ],
-            )
-        return {p.poll_id for p in taken}
+            return write_journal(c, self.owner, polls, now + self.lease_seconds)
 
-    def pending(
-        self, limit: int = 100, poll_ids: Sequence[str] | None = None
-    ) -> list[FinishedPoll]:
-        """Journalled polls of ours that were not completed, with their exact bytes.
-
-        ``poll_ids``: only these; else all, which only a connector without polls under way may ask.
-        """
+    def pending(self, poll_ids: Sequence[str] | None = None) -> list[FinishedPoll]:
+        """Journalled polls of ours that were not completed, with their exact bytes."""
         with self._engine.connect() as c:
-            query = sa.select(JOURNAL).where(JOURNAL.c.owner == self.owner)
-            if poll_ids is not None:
-                query = query.where(JOURNAL.c.poll_id.in_(poll_ids[:_CHUNK]))
-            polls = c.execute(query.order_by(JOURNAL.c.poll_id).limit(limit)).all()
-            out = []
-            for poll in polls:
-                messages = c.execute(
-                    sa.select(PENDING.c.key, PENDING.c.value)
-                    .where(PENDING.c.poll_id == poll.poll_id)
-                    .order_by(PENDING.c.number)
-                )
-                out.append(
-                    FinishedPoll(
-                        poll.poll_id,
-                        Effect.from_json(poll.effect),
-                        tuple(Outgoing(m.key, m.value) for m in messages),
-                    )
-                )
-        return out
+            wanted = self._pending_ids(c) if poll_ids is None else poll_ids
+            return [p for chunk in chunks(wanted) for p in read_journal(c, self.owner, chunk)]
+
+    def pending_ids(self) -> list[str]:
+        """The journalled polls of ours that were not completed, the oldest of each run first."""
+        with self._engine.connect() as c:
+            return self._pending_ids(c)
 
     def pending_articles(self) -> int:
         """Articles in the journals of all connectors."""
         with self._engine.connect() as c:
             return int(c.execute(sa.select(sa.func.count()).select_from(PENDING)).scalar_one())
 
-    def complete(self, polls: Sequence[FinishedPoll]) -> None:
+    def complete(self, polls: Sequence[FinishedPoll]) -> set[str]:
         """Write the effects of polls that Kafka has all of, and clear their journal.
 
-        An effect is written once, even if another connector took the journal over in the meantime.
+        Returns:
+            The poll ids that were written: not one that another connector took over meanwhile.
         """
-        journalled = [p.poll_id for p in polls if p.messages]
         with self._writing() as c:
-            ours: set[str] = set()
-            for chunk in _chunks(journalled, _CHUNK):
-                taken = (
-                    sa.delete(JOURNAL)
-                    .where(JOURNAL.c.poll_id.in_(chunk), JOURNAL.c.owner == self.owner)
-                    .returning(JOURNAL.c.poll_id)
-                )
-                ours.update(c.execute(taken).scalars())
-                c.execute(sa.delete(PENDING).where(PENDING.c.poll_id.in_(ours)))
-            effects = [p.effect for p in polls if not p.messages or p.poll_id in ours]
-            write_effects(c, self.owner, effects)
+            return complete(c, self.owner, polls)
 
     def totals(self) -> FeedTotals:
         """How every entry ended, over all connectors, in one consistent reading."""
@@ -357,14 +342,15 @@ class FeedStore:
         with self._engine.connect().execution_options(write=True) as c, c.begin():
             yield c
 
-    def _held(self, c: sa.Connection, feed_ids: Sequence[str]) -> set[str]:
-        out: set[str] = set()
-        for chunk in _chunks(feed_ids, _CHUNK):
-            query = sa.select(FEEDS.c.feed_id).where(
-                FEEDS.c.feed_id.in_(chunk), FEEDS.c.lease_owner == self.owner
-            )
-            out.update(c.execute(query).scalars())
-        return out
+    def _show_life(self, c: sa.Connection, now: float) -> None:
+        insert = self._insert(CONNECTORS).values(name=self.owner, seen_at=now)
+        c.execute(
+            insert.on_conflict_do_update(index_elements=[CONNECTORS.c.name], set_={"seen_at": now})
+        )
+
+    def _pending_ids(self, c: sa.Connection) -> list[str]:
+        query = sa.select(JOURNAL.c.poll_id).where(JOURNAL.c.owner == self.owner)
+        return list(c.execute(query.order_by(JOURNAL.c.poll_id)).scalars())
 
     def _update_feeds(self, changes: Sequence[dict[str, Any]]) -> None:
         if not changes:
@@ -380,8 +366,3 @@ class FeedStore:
         )
         with self._writing() as c:
             c.execute(statement, changes)
-
-
-def _chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

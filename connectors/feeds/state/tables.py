@@ -75,6 +75,7 @@ JOURNAL: Final = sa.Table(
     METADATA,
     sa.Column("poll_id", sa.String(32), primary_key=True),
     sa.Column("owner", sa.String(64), nullable=False, index=True),
+    sa.Column("feed_id", sa.String(64), nullable=False, index=True, server_default=""),
     sa.Column("effect", sa.Text, nullable=False),  # JSON: what completing writes
 )
 

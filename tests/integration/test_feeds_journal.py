@@ -1,0 +1,146 @@
+"""The journal when the database's answer is lost, and when our own code breaks half-way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from connectors.bus.memory import MemoryBus, MemoryPublisher
+from connectors.feeds.errors import LeaseLostError
+from connectors.feeds.feed_list import Feed, FeedList
+from connectors.feeds.journal import Journal
+from connectors.feeds.state.database import open_database, sqlite_url
+from connectors.feeds.state.records import Effect, FinishedPoll, Outgoing
+from connectors.feeds.state.store import LEASE_SECONDS, FeedStore
+from pipeline.contracts.clock import FakeClock
+from pipeline.contracts.topics import ARTICLES, topic_specs
+
+NOW = datetime(2026, 11, 25, tzinfo=UTC)
+START = NOW.timestamp()
+
+
+class LossyStore(FeedStore):
+    """Loses the answer of the next call of each kind in ``lose``: it is done, and an error says
+    the opposite."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        super().__init__(engine)
+        self.lose: dict[str, Exception] = {}
+
+    def journal(self, *arguments: Any) -> set[str]:
+        return self._lossy("journal", super().journal, *arguments)
+
+    def complete(self, *arguments: Any) -> set[str]:
+        return self._lossy("complete", super().complete, *arguments)
+
+    def _lossy(self, kind: str, work: Callable[..., set[str]], *arguments: Any) -> set[str]:
+        done = work(*arguments)
+        if error := self.lose.pop(kind, None):
+            raise error
+        return done
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[LossyStore]:
+    engine = open_database(sqlite_url(tmp_path))
+    store = LossyStore(engine)
+    store.sync_list(
+        FeedList(tuple(Feed(f"f{n}", f"https://o{n}.example/") for n in range(9))), 0, 0
+    )
+    store.start(START)
+    store.claim(START, 9)
+    yield store
+    engine.dispose()
+
+
+def _lost() -> Exception:
+    return sa.exc.OperationalError("COMMIT", {}, Exception("the connection was closed"))
+
+
+def _poll(feed: int, articles: int) -> FinishedPoll:
+    effect = Effect(f"f{feed}", {"etag": '"1"'}, counts=(("fetched", 2), ("accepted", articles)))
+    messages = tuple(Outgoing(b"k", b"%d-%d" % (feed, n)) for n in range(articles))
+    return FinishedPoll(f"p{feed}", effect, messages)
+
+
+def _sent(bus: MemoryBus) -> list[bytes]:
+    parts = bus.partitions([ARTICLES])
+    return sorted(m.value or b"" for p in parts for m in bus.read(p, 0, 1000))
+
+
+def _with_journal(store: FeedStore, scene: Callable[[Journal, MemoryBus], Any]) -> MemoryBus:
+    bus = MemoryBus(topic_specs())
+
+    async def run() -> None:
+        with ThreadPoolExecutor(1) as database:
+            journal = Journal(store, MemoryPublisher(bus), database, FakeClock(NOW))
+            try:
+                await scene(journal, bus)
+            finally:
+                journal.close()
+
+    asyncio.run(run())
+    return bus
+
+
+@pytest.mark.parametrize("kind", ["journal", "complete"])
+def test_a_lost_answer_of_the_database_neither_stops_nor_doubles_a_poll(
+    store: LossyStore, kind: str
+) -> None:
+    store.lose = {kind: _lost()}
+
+    async def scene(journal: Journal, bus: MemoryBus) -> None:
+        await asyncio.gather(*(journal.commit(_poll(n, 1)) for n in range(5)))
+
+    bus = _with_journal(store, scene)
+    assert _sent(bus) == [b"%d-0" % n for n in range(5)]
+    totals = store.totals()
+    assert (totals.fetched, totals.accepted, totals.pending) == (10, 5, 0)
+
+
+def test_a_poll_without_news_whose_answer_was_lost_is_counted_once(store: LossyStore) -> None:
+    store.lose = {"complete": _lost()}
+
+    async def scene(journal: Journal, bus: MemoryBus) -> None:
+        with pytest.raises(LeaseLostError):
+            await journal.commit(_poll(0, 0))
+
+    _with_journal(store, scene)
+    assert store.totals().fetched == 2
+
+
+def test_what_a_fault_of_ours_left_in_the_journal_is_completed_by_the_next_round(
+    store: LossyStore,
+) -> None:
+    store.lose = {"journal": ZeroDivisionError()}
+
+    async def scene(journal: Journal, bus: MemoryBus) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await journal.commit(_poll(0, 2))
+        free = store.claim(START + 2 * LEASE_SECONDS, 9)
+        assert {r.feed_id for r in free} == {f"f{n}" for n in range(1, 9)}
+        assert await journal.recover() == 2
+
+    bus = _with_journal(store, scene)
+    assert _sent(bus) == [b"0-0", b"0-1"]
+    assert store.totals().accepted == 2
+
+
+def test_a_recovery_leaves_alone_what_is_under_way(store: LossyStore) -> None:
+    async def scene(journal: Journal, bus: MemoryBus) -> None:
+        bus.down = True
+        commit = asyncio.create_task(journal.commit(_poll(0, 1)))
+        async with asyncio.timeout(10):
+            await journal.kafka_away.wait()
+        assert await journal.recover() == 0
+        bus.down = False
+        await commit
+
+    assert _sent(_with_journal(store, scene)) == [b"0-0"]

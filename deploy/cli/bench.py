@@ -111,34 +111,41 @@ def feeds(
     """
     from dataclasses import asdict
 
-    from deploy.bench.feeds import isolation, speeds, weights
+    from deploy.bench.feeds import isolation, medians, speeds, weights
 
     def say(text: str) -> None:
         typer.echo(f"straitwatch: {text}", err=True)
 
     wanted = tuple(int(s) for s in sizes.split(",") if s.strip())
-    rows = [asdict(s) | {"plain_feeds_per_s": plain} for s, plain in speeds(seconds, say)]
-    memory = [{"feeds": n, "rss_mib": s.rss_mib} for n, s in weights(wanted, seconds)]
-    delay = []
-    if hostile:
-        alone, among, ratio = isolation(hostile, max(seconds, 20), say)
-        delay = [{"p99_alone_ms": alone, "p99_among_hostile_ms": among, "ratio": ratio}]
+    rows = speeds(seconds, say)
+    memory = [{"feeds": n, "rss_mib": round(mib, 1)} for n, mib in weights(wanted, seconds)]
+    pairs = isolation(hostile, max(seconds, 25), say) if hostile else []
     if as_json:
-        for row in [*rows, *memory, *delay]:
-            typer.echo(json.dumps(row))
+        for row in rows:
+            typer.echo(json.dumps(asdict(row)))
+        for record in memory:
+            typer.echo(json.dumps(record))
+        for pair in pairs:
+            typer.echo(json.dumps(asdict(pair) | {"ratio": pair.ratio}))
+        if pairs:
+            typer.echo(json.dumps(medians(pairs)))
         return
-    typer.echo("answers      feeds/s  articles/s  CPU ms/feed  plain loop/s")
+    typer.echo("answers      feeds/s  articles/s  CPU ms/feed  plain loop/s  its CPU ms/feed")
     for row in rows:
         typer.echo(
-            f"{row['kind']:10}  {row['feeds_per_s']:8,.0f}  {row['articles_per_s']:10,.0f}"
-            f"  {row['cpu_ms_per_feed']:11.2f}  {row['plain_feeds_per_s']:12,.0f}"
+            f"{row.kind:10}  {row.feeds_per_s:8,.0f}  {row.articles_per_s:10,.0f}"
+            f"  {row.cpu_ms_per_feed:11.2f}  {row.plain_feeds_per_s:12,.0f}"
+            f"  {row.plain_cpu_ms_per_feed:15.2f}"
         )
-    for row in memory:
-        typer.echo(f"{row['feeds']:,} feeds: {row['rss_mib']:.0f} MiB")
-    for row in delay:
+    for record in memory:
+        typer.echo(f"{record['feeds']:,} feeds: {record['rss_mib']:.0f} MiB")
+    if pairs:
+        m = medians(pairs)
         typer.echo(
-            f"p99 of healthy feeds {row['p99_alone_ms']:.1f} ms alone, "
-            f"{row['p99_among_hostile_ms']:.1f} ms among 30 % hostile: {row['ratio']:.2f} times"
+            f"p99 of healthy feeds {m['p99_alone_ms']:.1f} ms alone, "
+            f"{m['p99_among_hostile_ms']:.1f} ms among 30 % hostile: {m['ratio']:.2f} times; "
+            f"p50 {m['p50_alone_ms']:.1f} and {m['p50_among_hostile_ms']:.1f} ms; "
+            f"polls {m['polls_alone']:,.0f} and {m['polls_among_hostile']:,.0f}"
         )
 
 

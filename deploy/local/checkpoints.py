@@ -26,6 +26,11 @@ class JobNote:
     a word when the ids were dealt out in another order."""
     detector: str = ""
     """Version of the detector: another one decides otherwise, so all is judged anew too."""
+    kafka: str = ""
+    """Where it reads and writes. On a Flink of its own a job outlives a killed service, and may
+    then look for a Kafka that is elsewhere by now."""
+    workers: str = ""
+    """Where it finds its pool of workers."""
 
 
 @dataclass(frozen=True, slots=True)

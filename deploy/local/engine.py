@@ -1,4 +1,8 @@
-"""The engine on one machine: Beam's Flink job server with Flink inside, one JVM."""
+"""The engine on one machine: Beam's Flink job server with Flink inside, one JVM.
+
+Or without Flink inside: then the job server gives the job to a Flink of the user's, and the rest
+stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -83,6 +87,20 @@ class EngineSetup:
     class_path: Path
     ports: EnginePorts
     slots: int = 2
+    flink: str | None = None
+    """REST service of the user's own Flink, ``host:port``; None: Flink is inside."""
+    pool: str | None = None
+    """The user's own pool of workers, as that Flink finds it; None: ours, on this machine."""
+
+    @property
+    def rest(self) -> str:
+        """Flink's REST service, ``host:port``."""
+        return self.flink or f"{HOST}:{self.ports.rest}"
+
+    @property
+    def workers(self) -> str:
+        """The pool of workers, ``host:port``."""
+        return self.pool or f"{HOST}:{self.ports.workers}"
 
     @property
     def checkpoints(self) -> Path:
@@ -145,7 +163,7 @@ class EngineSetup:
             *("--job-port", str(self.ports.job)),
             *("--artifact-port", str(self.ports.artifact)),
             *("--expansion-port", "-1"),
-            *("--flink-master", "[local]"),
+            *("--flink-master", self.flink or "[local]"),
             *("--flink-conf-dir", str(self.folder / "conf")),
             *("--artifacts-dir", str(self.folder / "artifacts")),
         ]

@@ -51,7 +51,11 @@ class FlinkRest:
     """One Flink, at ``host:port``. Every call may raise `FlinkAway`."""
 
     def __init__(self, address: str) -> None:
-        self._address = address
+        self.address = address
+
+    def version(self) -> str:
+        """The version of Flink, as in ``1.19.1``."""
+        return str(self._get("/config")["flink-version"])
 
     def active_jobs(self) -> list[str]:
         """Ids of the jobs that are not over."""
@@ -102,12 +106,12 @@ class FlinkRest:
         return self._ask("GET", path)
 
     def _ask(self, method: str, path: str) -> Any:
-        request = urllib.request.Request(f"http://{self._address}/v1{path}", method=method)
+        request = urllib.request.Request(f"http://{self.address}/v1{path}", method=method)
         try:
             with _DIRECT.open(request, timeout=_SECONDS) as answer:
                 return json.load(answer)
         except (urllib.error.URLError, OSError, ValueError) as e:
-            raise FlinkAway(f"Flink at {self._address}: {e}") from e
+            raise FlinkAway(f"Flink at {self.address}: {e}") from e
 
 
 def _root_cause(trace: str) -> str:

@@ -14,8 +14,11 @@ from deploy.local.supervisor import Part
 def parts_of(plan: Plan) -> tuple[Part, ...]:
     """In the order of their start; they are stopped in the reverse one."""
     kafka_part = () if plan.kafka is None else (_kafka(plan),)
-    needs_kafka = tuple(part.name for part in kafka_part)
-    return (*kafka_part, *_engine(plan), *_ours(plan, needs_kafka))
+    engine_parts = _engine(plan)
+    needs_kafka, needs_engine = (
+        tuple(part.name for part in parts) for parts in (kafka_part, engine_parts)
+    )
+    return (*kafka_part, *engine_parts, *_ours(plan, needs_kafka, needs_engine))
 
 
 def _kafka(plan: Plan) -> Part:
@@ -32,33 +35,34 @@ def _kafka(plan: Plan) -> Part:
     )
 
 
-def _engine(plan: Plan) -> tuple[Part, Part]:
+def _engine(plan: Plan) -> tuple[Part, ...]:
     environment = plan.environment()
     at = plan.engine.ports
     pool = (sys.executable, "-m", "deploy.local.worker_pool", "--port", str(at.workers))
     hung_seconds = plan.settings.hung_seconds
     # Whether the job moves is the pipeline's to see: it says so by an event `hung`.
-    return (
-        Part(
-            "workers",
-            pool,
-            environment,
-            _asked(lambda: ports.answers(at.workers)),
-            answers=answers.asked(at.workers, answers.GRPC),
-            hung_seconds=hung_seconds,
-        ),
-        Part(
-            "engine",
-            tuple(plan.engine.command()),
-            environment | plan.engine.environment(),
-            _asked(lambda: ports.answers(at.job)),
-            answers=answers.asked(at.job, answers.GRPC),
-            hung_seconds=hung_seconds,
-        ),
+    workers = Part(
+        "workers",
+        pool,
+        environment,
+        _asked(lambda: ports.answers(at.workers)),
+        answers=answers.asked(at.workers, answers.GRPC),
+        hung_seconds=hung_seconds,
     )
+    engine = Part(
+        "engine",
+        tuple(plan.engine.command()),
+        environment | plan.engine.environment(),
+        _asked(lambda: ports.answers(at.job)),
+        answers=answers.asked(at.job, answers.GRPC),
+        hung_seconds=hung_seconds,
+    )
+    return (engine,) if plan.engine.pool else (workers, engine)
 
 
-def _ours(plan: Plan, needs_kafka: tuple[str, ...]) -> tuple[Part, Part, Part]:
+def _ours(
+    plan: Plan, needs_kafka: tuple[str, ...], needs_engine: tuple[str, ...]
+) -> tuple[Part, Part, Part]:
     environment = plan.environment()
     settings = plan.settings
     # The pipeline says by an event that its job runs.
@@ -68,7 +72,7 @@ def _ours(plan: Plan, needs_kafka: tuple[str, ...]) -> tuple[Part, Part, Part]:
             python_command("pipeline", "run"),
             environment,
             None,
-            (*needs_kafka, "workers", "engine"),
+            (*needs_kafka, *needs_engine),
             ready_seconds=300,
             answers=answers.asked(settings.port_pipeline_metrics, answers.HTTP),
             hung_seconds=settings.hung_seconds,

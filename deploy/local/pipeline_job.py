@@ -1,14 +1,14 @@
 """The pipeline's job on our engine: attach to it or start it, from a checkpoint where there is one.
 
 There is never a second job: the engine's REST service, on one fixed port, belongs to one job, and
-whoever finds a job of ours there attaches to it. A job with other rules than those in force is
-given time to tell what it has decided, then ended; what follows is a new generation, a replay.
+whoever finds a job of ours there attaches to it (`our_jobs` says which those are on a Flink of the
+user's). A job with other rules than those in force is given time to tell what it has decided, then
+ended; what follows is a new generation, a replay.
 """
 
 from __future__ import annotations
 
 import re
-import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Final
 
 from deploy.errors import Fault
-from deploy.job import JOB_NAME
 from deploy.local import ports
 from deploy.local.checkpoints import Checkpoint, CheckpointStore, JobNote
 from deploy.local.engine import EngineSetup
@@ -31,6 +30,7 @@ from deploy.local.generations import (
     young_topics,
 )
 from deploy.local.kafka import is_ready
+from deploy.local.our_jobs import OurJobs
 from deploy.local.stall import Stall
 from deploy.local.submitter import Submitter
 from pipeline.rules.detector import DETECTOR_VERSION
@@ -91,18 +91,24 @@ class PipelineJob:
         """
         job_id = self._attach() or self._start()
         while (reason := self._watch(job_id)) is not None:
-            self._cancel(job_id)
+            self._jobs.cancel(job_id)
             job_id = self._replay(reason)
 
     def _attach(self) -> str | None:
         try:
-            jobs = self._rest.active_jobs()
-        except FlinkAway:
+            jobs = self._jobs.active()
+        except FlinkAway as e:
+            if self.engine.flink is not None:
+                # The job may be there all the same: a second one would count everything twice.
+                raise Fault(str(e)) from e
             return None
         current = self._generations.current()
         for job_id in jobs:
             note = self._store.note_of(job_id)
             if note is not None and current is not None and note.generation == current.name:
+                if (note.kafka, note.workers) != (self.kafka, self.engine.workers):
+                    self._jobs.cancel(job_id)
+                    continue
                 if not self._outdated(note):
                     self.emit(
                         "running",
@@ -115,7 +121,7 @@ class PipelineJob:
                 self._drain(job_id, current)
             # Of other rules; or the one who started it was killed before it knew whether state
             # came back.
-            self._cancel(job_id)
+            self._jobs.cancel(job_id)
         return None
 
     def _outdated(self, note: JobNote) -> str | None:
@@ -174,10 +180,10 @@ class PipelineJob:
         finally:
             self.engine.configure(restore_from=None)
         if came_from is None or Path(came_from.removeprefix("file:")) != checkpoint.folder:
-            self._cancel(job.job_id)
+            self._jobs.cancel(job.job_id)
             raise _NotRestored(f"Flink says that the state came from {came_from}")
         if _comparable(job.vertices) != _comparable(checkpoint.note.vertices):
-            self._cancel(job.job_id)
+            self._jobs.cancel(job.job_id)
             raise _NotRestored("the job's steps are not those that the state belongs to")
         self._note(job, generation)
         self.emit(
@@ -233,13 +239,13 @@ class PipelineJob:
             _NotRestored: the engine took it, and it failed at once.
         """
         at = self.engine.ports
-        name = f"{JOB_NAME}-{secrets.token_hex(4)}"
+        name = self._jobs.new_name()
         options = {
             "bootstrap": self.kafka,
             "topic_files": dict(self.rules.files),
             "job_endpoint": f"{ports.HOST}:{at.job}",
             "artifact_endpoint": f"{ports.HOST}:{at.artifact}",
-            "worker_pool": f"{ports.HOST}:{at.workers}",
+            "worker_pool": self.engine.workers,
             "generation": generation.name,
             "handover": dict(generation.handover),
             "name": name,
@@ -346,29 +352,24 @@ class PipelineJob:
         except FlinkAway:
             return None
 
-    def _cancel(self, job_id: str) -> None:
-        """End the job, and wait until it is over: the next one needs its ports."""
-        end = time.monotonic() + _START_SECONDS
-        while time.monotonic() < end:
-            try:
-                if job_id not in self._rest.active_jobs():
-                    # Cancelling still; the service ends with the job.
-                    time.sleep(_LOOK_SECONDS)
-                    continue
-                self._rest.cancel(job_id)
-            except FlinkAway:
-                if ports.is_free(self.engine.ports.rest):
-                    return
-            time.sleep(_LOOK_SECONDS)
-        raise Fault(f"the job {job_id} cannot be ended; see logs/engine.log")
-
     def _note(self, job: JobView, generation: Generation) -> None:
-        note = JobNote(generation.name, generation.rules, job.vertices, DETECTOR_VERSION)
+        note = JobNote(
+            generation.name,
+            generation.rules,
+            job.vertices,
+            DETECTOR_VERSION,
+            kafka=self.kafka,
+            workers=self.engine.workers,
+        )
         self._store.note(job.job_id, note)
 
     @property
     def _rest(self) -> FlinkRest:
-        return FlinkRest(f"{ports.HOST}:{self.engine.ports.rest}")
+        return FlinkRest(self.engine.rest)
+
+    @property
+    def _jobs(self) -> OurJobs:
+        return OurJobs(self.engine, self._rest)
 
     @property
     def _store(self) -> CheckpointStore:

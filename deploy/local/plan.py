@@ -15,12 +15,16 @@ from typing import Final
 from deploy.errors import Fault, Refused, WrongUse
 from deploy.local import java, ports
 from deploy.local.engine import EnginePorts, EngineSetup
+from deploy.local.flink import FlinkAway, FlinkRest
 from deploy.local.jars import JarStore
 from deploy.local.kafka import KafkaSetup, is_ready
 from deploy.local.layout import Layout
 from deploy.settings import PREFIX, Settings, unknown_variables
 
 _ANY_SECRET: Final = "whsec_" + base64.b64encode(bytes(32)).decode()
+
+FLINK_VERSION: Final = "1.19"
+"""Of the runner in deploy/locks/jars-flink.lock; Flink promises no more between versions."""
 
 LEAST_FREE_BYTES: Final = 500_000_000
 """Below it Kafka and the checkpoints would soon stand still."""
@@ -78,11 +82,7 @@ def make_plan(settings: Settings) -> Plan:
     settings = resolve_ports(settings)
     store = JarStore()
     found = java.find_java()
-    if settings.flink_rest is not None:
-        raise WrongUse(
-            f"{PREFIX}FLINK_REST: `up` runs its own engine: unset it, and give a cluster the job "
-            "with `pipeline run --runner FlinkRunner`"
-        )
+    check_flink(settings)
     if settings.kafka_bootstrap is not None and not is_ready(settings.kafka_bootstrap):
         raise Fault(
             f"no Kafka answers at {settings.kafka_bootstrap}: start it, or unset "
@@ -115,7 +115,34 @@ def engine_setup(settings: Settings, layout: Layout, java_path: Path, jars: Path
             metrics=settings.port_engine_metrics,
             workers=settings.port_workers,
         ),
+        flink=settings.flink_rest,
+        pool=settings.flink_workers,
     )
+
+
+def check_flink(settings: Settings) -> None:
+    """Pass when the engine is our own, or a Flink that takes the job.
+
+    Raises:
+        WrongUse: of another version, or a pool of workers for no Flink.
+        Fault: it does not answer.
+    """
+    if settings.flink_rest is None:
+        if settings.flink_workers is not None:
+            raise WrongUse(f"{PREFIX}FLINK_WORKERS says nothing without {PREFIX}FLINK_REST")
+        return
+    try:
+        version = FlinkRest(settings.flink_rest).version()
+    except FlinkAway as e:
+        raise Fault(
+            f"no Flink answers at {settings.flink_rest}: start it, or unset {PREFIX}FLINK_REST to "
+            "use our own"
+        ) from e
+    if version.rpartition(".")[0] != FLINK_VERSION:
+        raise WrongUse(
+            f"{PREFIX}FLINK_REST: Flink {version} answers, the job is made for {FLINK_VERSION}: "
+            "name one of that version, or unset it to use our own"
+        )
 
 
 def check_files(settings: Settings) -> None:
@@ -234,6 +261,10 @@ def _is_used(name: str, settings: Settings) -> bool:
     """Whether anything will listen on the port of that name."""
     if name == "port_websub":
         return settings.websub_url is not None
+    if name in {"port_engine_rest", "port_engine_rpc", "port_engine_metrics"}:
+        return settings.flink_rest is None
+    if name == "port_workers":
+        return settings.flink_workers is None
     return name != "port_console"  # nothing serves a console yet
 
 

@@ -40,7 +40,7 @@ def run_on_our_engine(settings: Settings) -> None:
         WrongUse: no engine was named.
         Fault: the job ended or cannot be started.
     """
-    if not settings.port_engine_job or not settings.port_engine_rest:
+    if not settings.port_engine_job or not (settings.flink_rest or settings.port_engine_rest):
         raise WrongUse(
             f"no engine is named: `straitwatch up` runs one, or set {PREFIX}PORT_ENGINE_JOB, "
             "…_ARTIFACT, …_REST and …_PORT_WORKERS to those of yours, or give --runner"

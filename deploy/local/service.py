@@ -8,8 +8,10 @@ from typing import Any
 from deploy.errors import Fault
 from deploy.local import ports, supervisor_metrics
 from deploy.local.events import Listener
+from deploy.local.flink import FlinkRest
 from deploy.local.home_lock import home_lock
 from deploy.local.layout import Layout
+from deploy.local.our_jobs import OurJobs
 from deploy.local.parts import make_topics, parts_of
 from deploy.local.plan import Plan, check_files, check_room, make_plan
 from deploy.local.processes import Register
@@ -64,6 +66,8 @@ def _run(settings: Settings, layout: Layout, tell: Listener) -> None:
             asyncio.run(supervisor.run(on_ready))
         finally:
             forget_ready(layout.run)
+            if plan.engine.flink is not None:
+                OurJobs(plan.engine, FlinkRest(plan.engine.rest)).end_all()
         tell({"event": "stopped"})
 
 
@@ -71,8 +75,8 @@ def _ready_event(plan: Plan, supervisor: Supervisor) -> dict[str, Any]:
     settings = plan.settings
     console = settings.port_console
     pids = supervisor.pids
-    if plan.kafka is None:
-        pids["kafka"] = None
+    for name in ("kafka", "workers"):
+        pids.setdefault(name, None)  # an existing one is used
     return {
         "event": "ready",
         "kafka": plan.bootstrap,
@@ -86,6 +90,7 @@ def _ready_event(plan: Plan, supervisor: Supervisor) -> dict[str, Any]:
                 ("engine", settings.port_engine_metrics),
                 ("service", settings.port_service_metrics),
             )
+            if name != "engine" or plan.engine.flink is None
         },
         "pids": pids,
         "home": str(settings.home),

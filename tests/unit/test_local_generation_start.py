@@ -29,6 +29,7 @@ class FakeFlink:
         self.mark_ms = 0
         self.triggered_ms: int | None = None
         self.restored: str | None = None
+        self.cancelled: set[str] = set()
 
     def active_jobs(self) -> list[str]:
         if self.running is None:
@@ -36,6 +37,8 @@ class FakeFlink:
         return [self.running]
 
     def job(self, job_id: str) -> JobView:
+        if job_id in self.cancelled:
+            raise FlinkAway("the service has ended with its job")
         return JobView(job_id, "job", "RUNNING", VERTICES)
 
     def checkpoints(self, job_id: str) -> CheckpointView:
@@ -45,6 +48,7 @@ class FakeFlink:
         return self.mark_ms or None
 
     def cancel(self, job_id: str) -> None:
+        self.cancelled.add(job_id)
         self.running = None
 
 

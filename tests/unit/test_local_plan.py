@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import random
 import shutil
 import socket
 import subprocess
+import threading
 from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +18,12 @@ import pytest
 from deploy.errors import CommandError, Fault, Refused, WrongUse
 from deploy.local import java, plan, ports
 from deploy.local.backoff import Backoff
+from deploy.local.engine import EnginePorts, EngineSetup
+from deploy.local.flink import FlinkRest, JobView
 from deploy.local.home_lock import home_lock
 from deploy.local.layout import Layout
 from deploy.local.log_files import RotatingLog
+from deploy.local.our_jobs import OurJobs
 from deploy.settings import Settings
 
 
@@ -209,3 +215,83 @@ def test_run_sh_is_sound_bash() -> None:
     script = Path(__file__).parents[2] / "run.sh"
 
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+
+
+class _Flink(http.server.BaseHTTPRequestHandler):
+    """Flink's REST service as far as it says its version."""
+
+    version = "1.19.3"
+
+    def do_GET(self) -> None:
+        body = json.dumps({"flink-version": self.version}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def flink() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Flink) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_flink_of_the_version_that_the_job_is_made_for_is_taken(flink: str) -> None:
+    plan.check_flink(Settings(flink_rest=flink, flink_workers="localhost:5000"))
+
+
+def test_a_flink_of_another_version_is_wrong_use(
+    flink: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Flink, "version", "2.1.0")
+
+    with pytest.raises(WrongUse, match=r"FLINK_REST: Flink 2\.1\.0 answers.* made for 1\.19"):
+        plan.check_flink(Settings(flink_rest=flink))
+
+
+def test_a_flink_that_does_not_answer_is_a_fault() -> None:
+    with pytest.raises(Fault, match=r"no Flink answers at 127\.0\.0\.1.*unset STRAITWATCH_FLINK"):
+        plan.check_flink(Settings(flink_rest=f"127.0.0.1:{ports.find_free()}"))
+
+
+def test_a_pool_of_workers_for_no_flink_is_wrong_use() -> None:
+    with pytest.raises(WrongUse, match="STRAITWATCH_FLINK_WORKERS"):
+        plan.check_flink(Settings(flink_workers="localhost:5000"))
+
+
+def test_on_a_flink_with_jobs_of_others_only_ours_are_seen_and_ended(tmp_path: Path) -> None:
+    class Busy(FlinkRest):
+        def __init__(self) -> None:
+            self.jobs = {"a": "word count", "b": f"{jobs('home').new_name()}"}
+            self.jobs["c"] = jobs("other").new_name()
+            self.ended: list[str] = []
+
+        def active_jobs(self) -> list[str]:
+            return [job for job in self.jobs if job not in self.ended]
+
+        def job(self, job_id: str) -> JobView:
+            state = "CANCELED" if job_id in self.ended else "RUNNING"
+            return JobView(job_id, self.jobs[job_id], state, {})
+
+        def cancel(self, job_id: str) -> None:
+            self.ended.append(job_id)
+
+    def jobs(home: str, rest: FlinkRest | None = None) -> OurJobs:
+        setup = EngineSetup(
+            tmp_path / home, tmp_path, tmp_path, EnginePorts(1, 2, 3, 4, 5, 6), flink="flink:8081"
+        )
+        return OurJobs(setup, rest or FlinkRest("flink:8081"))
+
+    busy = Busy()
+    ours = jobs("home", busy)
+
+    assert ours.active() == ["b"]
+    ours.end_all()
+    assert busy.ended == ["b"]

@@ -20,9 +20,12 @@ _MAX_HEAD: Final = 512 * 1024
 """Bytes that are looked at for the end of the headers; the client itself gives up at 100 kB."""
 
 
-_OVERHEAD: Final = 256 * 1024
-"""Bytes of an answer that are neither body nor matched by one: a head of 100 kB, chunk sizes and
-frames that carry something. A flood of empty ones costs time for each and would go on for long."""
+_OVERHEAD: Final = 128 * 1024
+"""Bytes of an answer that are neither body nor matched by one: a head of 100 kB at the most, chunk
+sizes, frames. A flood of such costs time for each and would go on until the whole time is up."""
+_MANY_PIECES: Final = 4_000
+_SMALL_PIECE: Final = 16
+"""Bytes: when a body comes in many pieces, they are longer than this on average."""
 
 
 class WireLimitError(Exception):
@@ -37,6 +40,10 @@ class NameLookupError(httpcore.ConnectError):
     """The host name has no address."""
 
 
+class TlsError(httpcore.ConnectError):
+    """No TLS with the server; ``__cause__`` says why (`ssl.SSLError`, or the end of the stream)."""
+
+
 class Wire:
     """What came in on the connections of one fetch, and where one answer's head ended."""
 
@@ -48,6 +55,7 @@ class Wire:
         self._looked_at = 0
         self._here = 0
         self._body = 0
+        self._pieces = 0
         self._head_bytes: int | None = None
         self._last = b""
         self._stream: httpcore.AsyncNetworkStream | None = None
@@ -59,6 +67,7 @@ class Wire:
         self._looked_at = 0
         self._here = 0
         self._body = 0
+        self._pieces = 0
         self._head_bytes = None
         self._last = b""
         self._stream = None
@@ -86,8 +95,15 @@ class Wire:
             self._find_end()
 
     def was_body(self, length: int) -> None:
-        """So many of the bytes taken are the body's; told before more is read."""
+        """A piece of so many of the bytes taken is the body's; told before more is read.
+
+        Raises:
+            OverheadError: the body comes in crumbs.
+        """
         self._body += length
+        self._pieces += 1
+        if self._pieces > _MANY_PIECES and self._body < self._pieces * _SMALL_PIECE:
+            raise OverheadError
 
     def after_body(self, length: int) -> bytes:
         """What came in the last read beyond a body of ``length`` bytes of an HTTP/1 answer."""
@@ -213,7 +229,10 @@ class _CountedStream(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        try:
+            inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        except httpcore.ConnectError as e:
+            raise TlsError(str(e)) from e.__cause__
         self._wire.use(inner)
         return _CountedStream(inner, self._wire)
 

@@ -10,7 +10,7 @@ from typing import Final
 import certifi
 import httpcore
 
-from connectors.feeds.network import NameLookupError
+from connectors.feeds.network import NameLookupError, TlsError
 
 
 class Cause(StrEnum):
@@ -61,7 +61,7 @@ def cause_of(error: httpcore.NetworkError) -> tuple[Cause, str]:
     if isinstance(below, ssl.SSLCertVerificationError):
         why = _CERTIFICATE.get(below.verify_code, "the certificate cannot be trusted")
         return Cause.CERTIFICATE, why
-    if isinstance(below, ssl.SSLError):
+    if isinstance(error, TlsError) or isinstance(below, ssl.SSLError):
         return Cause.TLS, "no TLS connection that both sides agree on"
     if isinstance(error, httpcore.ConnectError):
         return Cause.CONNECT, "nobody answers at the address"

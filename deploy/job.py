@@ -45,8 +45,6 @@ class JobOptions:
     bundle_ms: int = 200
     """Longest wait of a bundle. Each stage adds it to the latency; shorter costs idle CPU."""
     name: str = JOB_NAME
-    sensitivity: Mapping[str, float] = field(default_factory=dict)
-    """By topic: false alerts a week that one is willing to see; others take the default."""
     handover: Mapping[str, Any] = field(default_factory=dict)
     """By topic, as JSON values: what the generation before has left. A restore keeps it too."""
     topic_prefix: str = ""
@@ -64,14 +62,10 @@ def rules(options: JobOptions) -> Rules:
     from pipeline.graph import Rules
 
     topic_set = TopicSet.parse(dict(options.topic_files))
-    default = DetectorSettings()
     return Rules(
         tagger=Tagger(topic_set),
         stories=StorySettings(),
-        detectors={
-            topic.name: DetectorSettings(options.sensitivity.get(topic.name, default.sensitivity))
-            for topic in topic_set.topics
-        },
+        detectors={t.name: DetectorSettings.of(t.alerts_a_month) for t in topic_set.topics},
     )
 
 

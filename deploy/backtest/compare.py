@@ -51,6 +51,8 @@ class TopicChange:
     only_there: list[Episode] = field(default_factory=list)
     both: list[tuple[Episode, Episode]] = field(default_factory=list)
     """This one's, and the other's."""
+    told_a_month: float = 0.0
+    told_a_month_there: float = 0.0
 
 
 @dataclass(slots=True)
@@ -106,6 +108,8 @@ def compare(
     topics = {name: TopicChange(name) for name in names}
     _compare_articles(here / "articles.csv", other.folder / "articles.csv", topics)
     for name, change in topics.items():
+        change.told_a_month = _told_a_month(summary, name)
+        change.told_a_month_there = _told_a_month(other.summary, name)
         _match(
             change,
             [e for e in episodes.values() if e.first.topic == name],
@@ -136,15 +140,32 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
                 "alerts_only_here": [e.first.alert_id for e in c.only_here],
                 "alerts_only_there": [e.first.alert_id for e in c.only_there],
                 "alerts_in_both": len(c.both),
+                "notifications_a_month": [c.told_a_month, c.told_a_month_there],
             }
             for name, c in comparison.topics.items()
         },
     }
 
 
+def differences(comparison: Comparison) -> Iterator[str]:
+    """What differs, a line a topic, for the terminal."""
+    yield f"against {comparison.name}:"
+    for name, c in comparison.topics.items():
+        line = f"  {name}: {c.gained} articles gained, {c.lost} lost, {c.moved} of another weight"
+        line += f"; {len(c.only_here)} alerts only here, {len(c.only_there)} only there"
+        if c.told_a_month != c.told_a_month_there:
+            line += f"; told {c.told_a_month:g} times a month, there {c.told_a_month_there:g}"
+        yield line
+
+
 def shift_minutes(here: Episode, there: Episode) -> float:
     """How much later this alert was raised than the other; negative: earlier."""
     return (here.first.raised_at - there.first.raised_at) / timedelta(minutes=1)
+
+
+def _told_a_month(summary: dict[str, Any], topic: str) -> float:
+    """0 where the topic was not there, or the archive has no length."""
+    return float(summary["topics"].get(topic, {}).get("notifications_a_month") or 0)
 
 
 def _match(change: TopicChange, here: list[Episode], there: list[Episode]) -> None:

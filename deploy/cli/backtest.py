@@ -44,7 +44,10 @@ def backtest(
     sensitivity: Annotated[
         float | None,
         typer.Option(
-            "--sensitivity", min=0.001, max=100, help="False alerts a topic-week you would accept."
+            "--sensitivity",
+            min=0.001,
+            max=100,
+            help="Of all topics, instead of what their files ask for (see the detector page).",
         ),
     ] = None,
 ) -> None:
@@ -53,7 +56,7 @@ def backtest(
     Example: straitwatch backtest --articles archive.jsonl.zst --out result --topics my-topics
     """
     from deploy.archive import Archive, read_sources
-    from deploy.backtest.compare import as_json, read_other
+    from deploy.backtest.compare import as_json, differences, read_other
     from deploy.backtest.compare import compare as compare_with
     from deploy.backtest.replay import Rules
     from deploy.backtest.report import write_report
@@ -67,22 +70,28 @@ def backtest(
     archive = Archive(articles, read_sources(feeds))
     known = None if truth is None else read_truth(truth)
     other = None if compare is None else read_other(compare)
-    settings = DetectorSettings() if sensitivity is None else DetectorSettings(sensitivity)
     topic_set = load_topics(topics)
-    rules = Rules(Tagger(topic_set), {t.name: settings for t in topic_set.topics}, StorySettings())
+    detectors = {
+        t.name: DetectorSettings.of(t.alerts_a_month)
+        if sensitivity is None
+        else DetectorSettings(sensitivity)
+        for t in topic_set.topics
+    }
+    rules = Rules(Tagger(topic_set), detectors, StorySettings())
     with _progress(archive) as on_progress:
         result = run_backtest(
             archive, rules, out, statuses=feed_status, truth=known, on_progress=on_progress
         )
-    comparison = None
+    comparison, changes = None, list[str]()
     if other is not None:
         comparison = compare_with(out, result.summary, result.alerts.episodes, other)
         result.summary["compare"] = as_json(comparison)
         write_summary(result.summary, out)
+        changes = list(differences(comparison))
     write_report(result, {t.name: t.title for t in topic_set.topics}, out, comparison)
     if message := archive.bad.sentence(articles):
         typer.echo(f"straitwatch: {message}", err=True)
-    for line in sum_up(result.summary):
+    for line in [*sum_up(result.summary), *changes]:
         typer.echo(line)
     typer.echo(f"report: {out / 'report.html'}")
 

@@ -35,7 +35,7 @@ from pipeline.rules.lifecycle import Episode, Moment
 from pipeline.rules.points import point
 from pipeline.rules.series import SeriesCore
 from pipeline.rules.severity import corroborated_level, severity_of
-from pipeline.rules.spike import Spike, SpikeSettings
+from pipeline.rules.spike import USUAL_SENSITIVITY, Spike, SpikeSettings, sensitivity_for
 from pipeline.rules.times import BUCKET, OutletClocks, moment, seconds
 
 DETECTOR_VERSION: Final = "3"
@@ -43,7 +43,6 @@ DETECTOR_VERSION: Final = "3"
 
 TICK: Final = timedelta(seconds=5)
 """Between the ticks that follow an arrival."""
-_TICK_S: Final = int(TICK.total_seconds())
 
 _HOLE: Final = 576
 """Buckets, two days: after so long without a tick nobody was watching; nothing is learned of it."""
@@ -65,10 +64,14 @@ class StateError(ValueError):
 class DetectorSettings:
     """What a topic may set. ``spike`` holds the measured numbers of the decision."""
 
-    sensitivity: float = 4.0
-    """False alerts a week that one is willing to see in one topic, as the benchmark's streams would
-    give; real headlines give less than a tenth (the detector page has both)."""
+    sensitivity: float = USUAL_SENSITIVITY
+    """False alerts a week that the benchmark's streams would give; real headlines give fewer."""
     spike: SpikeSettings = field(default_factory=SpikeSettings)
+
+    @classmethod
+    def of(cls, alerts_a_month: float | None) -> DetectorSettings:
+        """The settings of a topic that asks for so many alerts a month; None: the default."""
+        return cls() if alerts_a_month is None else cls(sensitivity_for(alerts_a_month))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,7 @@ class TopicDetector:
         waiting += [r - 1 for c in (self._escalation, self._volume) if (r := c.rests_at)]
         if not waiting:
             return moment(bucket_end)
-        due = max(min(waiting), second) // _TICK_S * _TICK_S + _TICK_S
+        due = (max(min(waiting), second) // TICK.seconds + 1) * TICK.seconds
         return moment(min(due, bucket_end))
 
     # -- ticking

@@ -36,6 +36,7 @@ from pipeline.rules.topic_shape import (
     NEEDED,
     is_number,
     kind_name,
+    number_of,
     sameness,
     schema_fault,
     term_fault,
@@ -154,12 +155,6 @@ class _FileReader:
         self.owner.masks += self.masks()
         known = {s.name for s in sets} | {s.name for s in self.owner.shared}
         name = self._topic_name()
-        threshold = self.data.get("threshold", 1.0)
-        if not is_number(threshold):
-            threshold = 1.0
-        elif not 0 < threshold <= MAX_WEIGHT:
-            self.fault("threshold", None, f"threshold must be above 0 and at most {MAX_WEIGHT:g}")
-            threshold = 1.0
         routes = tuple(
             Route(
                 str(t.get("name", "")),
@@ -187,11 +182,12 @@ class _FileReader:
         return Topic(
             name=name,
             title=str(self.data.get("title", name)),
-            threshold=float(threshold),
+            threshold=self._number("threshold") or 1.0,
             sets=sets,
             routes=routes,
             escalations=escalations,
             examples=self._examples(),
+            alerts_a_month=self._number("alerts_a_month"),
         )
 
     def sets(self) -> tuple[TermSet, ...]:
@@ -220,6 +216,12 @@ class _FileReader:
         """The ``[mask]`` table."""
         table = self.data.get("mask")
         return self._terms("mask", 0, table) if isinstance(table, dict) else ()
+
+    def _number(self, key: str) -> float | None:
+        value, message = number_of(key, self.data.get(key))
+        if message:
+            self.fault(key, None, message)
+        return value
 
     def _topic_name(self) -> str:
         name = self.data.get("topic")

@@ -11,6 +11,8 @@ LANGUAGES: Final = ("any", "en", "ja", "zh", "zh-Hans", "zh-Hant")
 
 MAX_WEIGHT: Final = 5.0
 LEVELS: Final = (0, 1, 2, 3)
+ALERTS_A_MONTH: Final = (0.5, 15.0)
+"""Least and most that a topic may ask for: beyond them the threshold means nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +120,5 @@ class Topic:
     routes: tuple[Route, ...]
     escalations: tuple[Escalation, ...]
     examples: tuple[Example, ...]
+    alerts_a_month: float | None = None
+    """How often one is willing to be told in an ordinary month; None: the detector's default."""

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from pipeline.rules.text import fold_term, is_latin
-from pipeline.rules.topic_model import LANGUAGES
+from pipeline.rules.topic_model import ALERTS_A_MONTH, LANGUAGES, MAX_WEIGHT
 
 SCHEMA: Final = 1
 """The form of topic files that this release reads."""
@@ -26,6 +26,7 @@ KEYS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
         "topic": str,
         "title": str,
         "threshold": (int, float),
+        "alerts_a_month": (int, float),
         "set": list,
         "route": list,
         "escalation": list,
@@ -38,6 +39,12 @@ KEYS: Final[dict[str, dict[str, type | tuple[type, ...]]]] = {
     "example": {"text": str, "tagged": bool, "escalation": int},
     "mask": dict.fromkeys(LANGUAGES, list),
 }
+_LEAST, _MOST = ALERTS_A_MONTH
+_BOUNDS: Final = {
+    "threshold": (0.0, MAX_WEIGHT, f"above 0 and at most {MAX_WEIGHT:g}"),
+    "alerts_a_month": (_LEAST - 1e-9, _MOST, f"from {_LEAST:g} to {_MOST:g}"),
+}
+"""Above, at most, and both in words."""
 NEEDED: Final = {
     "set": ("name",),
     "route": ("name",),
@@ -49,6 +56,17 @@ NEEDED: Final = {
 def is_number(value: Any) -> bool:
     """Whether a TOML value is a number, truth values left out."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def number_of(key: str, value: Any) -> tuple[float | None, str | None]:
+    """A number of the file itself, and what is wrong with it; no number is told elsewhere."""
+    if not is_number(value):
+        return None, None
+    low, high, bounds = _BOUNDS[key]
+    # Said so that "not a number" is outside as well.
+    if low < value <= high:
+        return float(value), None
+    return None, f"{key} must be {bounds}"
 
 
 def kind_name(kind: type | tuple[type, ...]) -> str:

@@ -205,6 +205,33 @@ def test_a_comparison_says_what_changed_rules_do(
     assert "Raised only in" in (out / "report.html").read_text("utf-8")
 
 
+def test_a_comparison_shows_what_fewer_alerts_a_month_would_mean(
+    archive: Path, tmp_path: Path
+) -> None:
+    for name, wanted in (("eager", 15), ("calm", 0.5)):
+        (tmp_path / name).mkdir()
+        text = TOPIC.replace("[[set]]", f"alerts_a_month = {wanted}\n\n[[set]]", 1)
+        (tmp_path / name / "harbour.toml").write_text(text)
+    many, out = tmp_path / "many", tmp_path / "few"
+    run("--articles", archive, "--out", many, "--topics", tmp_path / "eager")
+    said = run(
+        *("--articles", archive, "--out", out, "--topics", tmp_path / "calm", "--compare", many)
+    )
+
+    summary = json.loads((out / "summary.json").read_text("utf-8"))
+    before = json.loads((many / "summary.json").read_text("utf-8"))
+    assert summary["sensitivity"]["harbour"] < 0.01 < before["sensitivity"]["harbour"]
+    assert summary["rules_version"] != before["rules_version"]
+    change = summary["compare"]["topics"]["harbour"]
+    here, there = change["notifications_a_month"]
+    assert here < there
+    assert (change["articles_gained"], change["escalation_changed"]) == (0, 0)
+    assert f"told {here:g} times a month, there {there:g}" in said
+    assert f'<td class="n">{here}</td><td class="n">{there}</td>' in (
+        out / "report.html"
+    ).read_text("utf-8")
+
+
 def test_feed_status_stands_in_for_the_derived_exposure(
     archive: Path, topics: Path, tmp_path: Path
 ) -> None:

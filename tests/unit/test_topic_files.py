@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import Refused, WrongUse
+from deploy.job import JobOptions, rules
 from deploy.topic_files import PACKAGED, load_topics, read_topic_files, topics_folder
+from pipeline.rules.detector import DetectorSettings
 from pipeline.rules.tagging import Tagger, check_examples
 from pipeline.rules.topic_file import TopicFileError, TopicSet
 
@@ -58,6 +60,15 @@ BROKEN = {
     "a weight of nothing": ("weight = 0.6", "weight = 0", 7, "must not be 0"),
     "a weight too large": ("weight = 0.6", "weight = 60", 7, "between -5 and 5"),
     "a threshold of nothing": ('title = "Bicycles"', "threshold = 0", 3, "above 0"),
+    "more alerts than mean anything": (
+        'title = "Bicycles"',
+        "alerts_a_month = 30",
+        3,
+        "alerts_a_month must be from 0.5 to 15",
+    ),
+    "no alert at all": ('title = "Bicycles"', "alerts_a_month = 0", 3, "from 0.5 to 15"),
+    "alerts that are no number": ('title = "Bicycles"', "alerts_a_month = nan", 3, "from 0.5"),
+    "alerts in words": ('title = "Bicycles"', 'alerts_a_month = "few"', 3, "must be a number"),
     "a set without a name": ('name = "race"\nen', "en", 11, "without 'name'"),
     "a set that is there twice": ('name = "race"\nen', 'name = "bicycle"\nen', 12, "there twice"),
     "an empty set": ('en = ["race"]', "en = []", 11, "has no term"),
@@ -111,6 +122,25 @@ def test_a_broken_file_is_told_with_its_line(old: str, new: str, line: int, mess
     told = [str(fault) for fault in caught.value.faults]
     assert any(t.startswith(f"bikes.toml:{line}: ") and message in t for t in told), told
     assert all("\n" not in t for t in told)
+
+
+def test_how_many_alerts_one_wants_is_part_of_the_rules() -> None:
+    asked = GOOD.replace('title = "Bicycles"', 'title = "Bicycles"\nalerts_a_month = 2')
+    plain, changed = TopicSet.parse({"bikes.toml": GOOD}), TopicSet.parse({"bikes.toml": asked})
+
+    assert (plain.topics[0].alerts_a_month, changed.topics[0].alerts_a_month) == (None, 2.0)
+    assert plain.version != changed.version
+
+
+def test_the_job_watches_a_topic_as_closely_as_its_file_asks() -> None:
+    def sensitivity(line: str) -> float:
+        text = GOOD.replace('title = "Bicycles"', line)
+        options = JobOptions(bootstrap="", topic_files={"bikes.toml": text})
+        return rules(options).detectors["bikes"].sensitivity
+
+    usual = sensitivity("")
+    assert usual == DetectorSettings().sensitivity
+    assert sensitivity("alerts_a_month = 1") < usual < sensitivity("alerts_a_month = 10")
 
 
 def test_a_set_that_nobody_uses_is_a_fault() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Final, Protocol
 
 STEP: Final = 64 * 1024
@@ -21,8 +21,11 @@ class BadCodingError(Exception):
 class Decoder(Protocol):
     """Undoes one coding."""
 
-    def feed(self, data: bytes) -> bytes:
-        """What ``data`` adds to the plain bytes.
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What ``data`` adds to the plain bytes, in steps that take a fraction of a millisecond.
+
+        To be read to its end before more is fed. Between two steps others may have their turn: a
+        few bytes can become megabytes.
 
         Raises:
             TooLargeError: the plain bytes pass the limit.
@@ -91,8 +94,8 @@ class _Counter:
 
 
 class _Plain(_Counter):
-    def feed(self, data: bytes) -> bytes:
-        return self.count(data)
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        yield self.count(data)
 
     def finish(self) -> bytes:
         return b""
@@ -112,20 +115,19 @@ class _Sniffed(_Counter):
         self._over = False
         """Only padding follows, and is dropped."""
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> Iterator[bytes]:
         data, self._head = self._head + data, b""
-        out: list[bytes] = []
         while data and not self._over:
             if self._plain:
-                return self.count(data)
+                yield self.count(data)
+                return
             if self._zlib is None:
                 if len(data) < len(_GZIP):
                     self._head = data
-                    break
+                    return
                 self._begin(data)
                 continue
-            data = self._inflate(self._zlib, data, out)
-        return b"".join(out)
+            data = yield from self._inflate(self._zlib, data)
 
     def finish(self) -> bytes:
         if self._zlib is not None:
@@ -145,14 +147,15 @@ class _Sniffed(_Counter):
         else:
             self._plain = True
 
-    def _inflate(self, decoder: zlib._Decompress, data: bytes, out: list[bytes]) -> bytes:
-        """Append to ``out`` what ``data`` gives; what is left of it when the part ends."""
+    def _inflate(self, decoder: zlib._Decompress, data: bytes) -> Generator[bytes, None, bytes]:
+        """What ``data`` gives; returns what is left of it when the part ends."""
         try:
             while not decoder.eof:
-                out.append(self.count(decoder.decompress(data, STEP)))
+                step = self.count(decoder.decompress(data, STEP))
+                yield step
                 data = decoder.unconsumed_tail
                 # Output may be pending when the input is used up.
-                if not data and not out[-1] and not decoder.eof:
+                if not data and not step and not decoder.eof:
                     return b""
         except zlib.error as e:
             raise BadCodingError(_NOT_IN_CODING) from e
@@ -169,16 +172,14 @@ class _Brotli(_Counter):
         self._brotli = brotli.Decompressor()
         self._error = brotli.error
 
-    def feed(self, data: bytes) -> bytes:
-        out = []
+    def feed(self, data: bytes) -> Iterator[bytes]:
         try:
             piece = self._brotli.process(data, output_buffer_limit=STEP)
             while piece or not self._brotli.can_accept_more_data():
-                out.append(self.count(piece))
+                yield self.count(piece)
                 piece = self._brotli.process(b"", output_buffer_limit=STEP)
         except self._error as e:
             raise BadCodingError(_NOT_IN_CODING) from e
-        return b"".join(out)
 
     def finish(self) -> bytes:
         if not self._brotli.is_finished():
@@ -202,13 +203,12 @@ class _Zstd(_Counter):
         self._zstd: Any = None
         """The frame under way; None between two."""
 
-    def feed(self, data: bytes) -> bytes:
-        pieces = (data[n : n + self.SLICE] for n in range(0, len(data), self.SLICE))
+    def feed(self, data: bytes) -> Iterator[bytes]:
         try:
-            out = [plain for piece in pieces for plain in self._frames(piece)]
+            for n in range(0, len(data), self.SLICE):
+                yield from self._frames(data[n : n + self.SLICE])
         except self._error as e:
             raise BadCodingError(_NOT_IN_CODING) from e
-        return b"".join(out)
 
     def finish(self) -> bytes:
         if self._zstd is not None:

@@ -39,6 +39,8 @@ _PERMANENT: Final = frozenset((301, 308))
 _SURPLUS_WAIT: Final = 0.1  # seconds; a server that said "close" has closed by then
 
 
+_TURN: Final = 256 * 1024
+"""Plain bytes after which others have their turn: half a millisecond of decompression."""
 Room = Callable[[], Awaitable[object]]
 
 
@@ -316,16 +318,22 @@ class _Get:
         decoder = decoder_for(coding, limit)
         out: list[bytes] = []
         on_wire = plain = 0
+        turn_ends = _TURN
         async for piece in pieces(response):
             self._wire.was_body(len(piece))
             on_wire += len(piece)
             if on_wire > limit:
                 raise TooLargeError
-            out.append(decoder.feed(piece))
-            plain += len(out[-1])
-            if plain > self._limits.large and self._before_large is not None:
-                await self._before_large()
-                self._before_large = None
+            for step in decoder.feed(piece):
+                out.append(step)
+                plain += len(step)
+                if plain > self._limits.large and self._before_large is not None:
+                    await self._before_large()
+                    self._before_large = None
+                if plain > turn_ends:
+                    # A bomb grows in our hands: others have their turn in between.
+                    turn_ends = plain + _TURN
+                    await asyncio.sleep(0)
         out.append(decoder.finish())
         chunked = http_headers.get(headers, b"transfer-encoding") is not None
         if length is not None and not chunked and await self._has_surplus(response, length):

@@ -13,7 +13,7 @@ import brotli
 import pytest
 import zstandard
 
-from connectors.feeds.decompress import BadCodingError, TooLargeError, decoder_for
+from connectors.feeds.decompress import STEP, BadCodingError, TooLargeError, decoder_for
 from connectors.feeds.fetch import Fetcher, FetchLimits, FetchResult, Outcome, Validators
 from connectors.feeds.guard import Guard
 
@@ -285,16 +285,47 @@ def _stopped_after(coding: str, bomb: bytes, size: int) -> int:
     out = 0
     for start in range(0, len(bomb), size):
         try:
-            out += len(decoder.feed(bomb[start : start + size]))
+            out += sum(len(step) for step in decoder.feed(bomb[start : start + size]))
         except TooLargeError:
             return out
     pytest.fail("nothing stopped it")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+def test_a_bomb_comes_out_in_small_steps_with_a_turn_for_others_between(coding: str) -> None:
+    bomb = CODINGS[coding](b" " * 3_000_000)
+    steps = [len(step) for step in decoder_for(coding, 8_000_000).feed(bomb)]
+    assert (sum(steps), max(steps) <= 2 * STEP) == (3_000_000, True)
+
+    async def scene() -> None:
+        async with Site() as site:
+            site.put("/bomb", bomb, head=f"Content-Encoding: {coding}\r\n")
+            turns: list[int] = []
+
+            async def others() -> None:
+                while True:
+                    turns.append(1)
+                    await asyncio.sleep(0)
+
+            other = asyncio.create_task(others())
+            fetcher = Fetcher(Guard([site.allowed]), "test", FetchLimits(large=1_000))
+
+            async def at_large() -> None:
+                # The whole bomb is here by now: from now on it only grows.
+                turns.clear()
+
+            result = await fetcher.fetch(site.url("/bomb"), before_large=at_large)
+            other.cancel()
+            assert len(result.body) == 3_000_000
+            assert len(turns) >= 8
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
 def test_a_compressed_body_that_is_cut_short_is_told(coding: str) -> None:
     packed = CODINGS[coding](BODY * 50)
     decoder = decoder_for(coding, 10_000_000)
-    decoder.feed(packed[: len(packed) // 2])
+    list(decoder.feed(packed[: len(packed) // 2]))
     with pytest.raises(BadCodingError):
         decoder.finish()

@@ -36,7 +36,7 @@ from connectors.feeds.parse_workers import FullTextPool, ParsePool
 from connectors.feeds.poller import Poller, PollerSettings
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.database import open_database
-from connectors.feeds.state.store import FeedStore
+from connectors.feeds.state.store import LEASE_SECONDS, FeedStore
 from connectors.feeds.state.subscriptions import SubscriptionStore
 from connectors.feeds.status import StatusReporter
 from connectors.feeds.websub import WebSub, serve
@@ -44,7 +44,7 @@ from connectors.feeds.websub import WebSub, serve
 _LOG: Final = logging.getLogger(__name__)
 _LOOK_AT_LIST: Final = 2.0  # seconds between two looks at the feed list's file
 _GAUGES: Final = 5.0  # seconds between two readings of states
-_KAFKA_PAUSE: Final = 1.0
+_PAUSE: Final = 1.0  # seconds between two tries to reach Kafka or the database at the start
 PAGE_SECONDS: Final = 10.0
 """Seconds for one article's page, redirects included."""
 _WANTED_FILES: Final = 4096  # open files: two for each poll, and room
@@ -71,6 +71,8 @@ class FeedsConfig:
     websub_port: int = 0
     owner: str = "feeds"
     """This connector's name: one for each that shares a database."""
+    lease_seconds: float = LEASE_SECONDS
+    """Without a sign of life for so long a connector is dead, and others take over."""
     workers: int = field(default_factory=lambda: max(1, min(4, os.cpu_count() or 1)))
     limits: FetchLimits = field(default_factory=FetchLimits)
     poller: PollerSettings = field(default_factory=PollerSettings)
@@ -82,6 +84,7 @@ async def run(config: FeedsConfig, connect: Callable[[], Publisher] | None = Non
     Raises:
         FeedListError: the list has faults at the start; later ones are logged and the old list
         kept. OSError: the port of the metrics is in use.
+        sqlalchemy.exc.OperationalError: the state file cannot be opened.
     """
     _raise_file_limit()
     stop = asyncio.Event()
@@ -99,9 +102,11 @@ async def run(config: FeedsConfig, connect: Callable[[], Publisher] | None = Non
             stack.callback(server.server_close)
             stack.callback(server.shutdown)
         database = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="database"))
-        engine = await loop.run_in_executor(database, open_database, config.database_url)
+        engine = await _opened(config.database_url, database, stop)
+        if engine is None:
+            return
         stack.callback(engine.dispose)
-        store = FeedStore(engine, config.owner)
+        store = FeedStore(engine, config.owner, config.lease_seconds)
         publisher = await _connected(connect or _kafka(config), stop)
         if publisher is None:
             return
@@ -187,13 +192,10 @@ class _Parts:
         return ArticlePages(fetcher, pool, hosts)
 
     async def run(self, feeds: FeedList, stop: asyncio.Event) -> None:
-        await self._in_database(self._store.start, time.time())
-        recovering = asyncio.create_task(self._journal.recover())
-        if not await _unless(stop, recovering):
+        beginning = asyncio.create_task(self._begin(feeds))
+        if not await _unless(stop, beginning):
             return
-        if again := recovering.result():
-            _LOG.info("sent %d articles again that a crash had left in the journal", again)
-        await self._poller.use(feeds)
+        beginning.result()
         _LOG.info("ready: %d feeds", sum(f.enabled for f in feeds))
         if self._websub is not None:
             server = await serve(
@@ -220,6 +222,20 @@ class _Parts:
         for task in done - {ended}:
             task.result()  # a part that broke is a fault of ours: let it be seen
 
+    async def _begin(self, feeds: FeedList) -> None:
+        """Take up the work where it was left, as soon as the database is there."""
+        while True:
+            try:
+                await self._in_database(self._store.start, time.time())
+                if again := await self._journal.recover():
+                    _LOG.info("sent %d articles again that a crash had left in the journal", again)
+                await self._poller.use(feeds)
+            except sa.exc.OperationalError as e:
+                _LOG.warning("the state cannot be used: %s; waiting", e.orig)
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
+
     async def _watch_list(self, stop: asyncio.Event) -> None:
         places = self._config.feed_lists
         known = _stamp(in_use(places))
@@ -234,7 +250,12 @@ class _Parts:
                 for fault in e.faults:
                     _LOG.error("%s; the list as it was is kept", fault)
                 continue
-            await self._poller.use(feeds)
+            try:
+                await self._poller.use(feeds)
+            except sa.exc.OperationalError as e:
+                _LOG.warning("the new feed list waits: %s", e.orig)
+                known = None
+                continue
             _LOG.info("the feed list was read anew: %d feeds", sum(f.enabled for f in feeds))
 
     async def _gauges(self, stop: asyncio.Event) -> None:
@@ -269,12 +290,30 @@ async def _connected(connect: Callable[[], Publisher], stop: asyncio.Event) -> P
             if not said:
                 _LOG.warning("waiting for Kafka: %s", e)
                 said = True
-            try:
-                async with asyncio.timeout(_KAFKA_PAUSE):
-                    await stop.wait()
-            except TimeoutError:
-                continue
+            await _stopped_within(_PAUSE, stop)
     return None
+
+
+async def _opened(url: str, database: ThreadPoolExecutor, stop: asyncio.Event) -> sa.Engine | None:
+    """The database as soon as its server is there; None when told to stop before."""
+    said = False
+    while not stop.is_set():
+        try:
+            return await asyncio.get_running_loop().run_in_executor(database, open_database, url)
+        except sa.exc.OperationalError as e:
+            if sa.make_url(url).get_backend_name() == "sqlite":
+                raise  # a file that cannot be opened does not mend by waiting
+            if not said:
+                _LOG.warning("waiting for the database: %s", str(e.orig).splitlines()[0])
+                said = True
+            await _stopped_within(_PAUSE, stop)
+    return None
+
+
+async def _stopped_within(seconds: float, stop: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 def _kafka(config: FeedsConfig) -> Callable[[], Publisher]:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from connectors.feeds.state.records import FeedRow
     from deploy.settings import Settings
 
+_OVERDUE = 600.0
+"""Seconds after which a feed that is due and not asked tells of the connector, not of itself."""
+
 
 def register(group: typer.Typer) -> None:
     """Add the subcommands."""
@@ -111,26 +114,36 @@ def export_opml(
 
 def _rows(settings: Settings) -> dict[str, FeedRow]:
     """What the connector knows; nothing when it has never run."""
+    import sqlalchemy as sa
+
     from connectors.feeds.state.database import FILE_NAME, open_database
     from connectors.feeds.state.store import FeedStore
+    from deploy.errors import Fault
     from deploy.feeds import database_url
 
     if settings.database_url is None and not (settings.home / FILE_NAME).exists():
         return {}
-    engine = open_database(database_url(settings))
     try:
-        return {row.feed_id: row for row in FeedStore(engine).feeds()}
-    finally:
-        engine.dispose()
+        engine = open_database(database_url(settings))
+        try:
+            return {row.feed_id: row for row in FeedStore(engine).feeds()}
+        finally:
+            engine.dispose()
+    except sa.exc.OperationalError as e:
+        why = str(e.orig).splitlines()[0]
+        raise Fault(f"the connector's database cannot be read: {why}") from e
 
 
 def _line(feed: Feed, row: FeedRow | None, now: float) -> dict[str, Any]:
     from connectors.feeds.address import parse_address
-    from connectors.feeds.health import health
+    from connectors.feeds.health import health, say_seconds
     from connectors.feeds.state.records import State
 
     # Silence grows between two polls: the state is that of now.
     state, reason = (State.NEW, "not asked yet") if row is None else health(row, now)
+    if row is not None and feed.enabled and now - row.next_poll_at > _OVERDUE:
+        waits = f"due for {say_seconds(now - row.next_poll_at)} and not asked: does it run?"
+        reason = f"{waits} {reason}".strip()
     return {
         "feed_id": feed.feed_id,
         "url": parse_address(feed.url).url,

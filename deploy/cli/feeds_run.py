@@ -24,6 +24,8 @@ def run() -> None:
     import asyncio
     import logging
 
+    import sqlalchemy as sa
+
     from connectors.feeds.errors import FeedListError
     from connectors.feeds.service import run as run_connector
     from deploy.errors import Fault, WrongUse
@@ -41,6 +43,10 @@ def run() -> None:
         asyncio.run(run_connector(config_of(settings)))
     except FeedListError as e:
         raise WrongUse(str(e)) from e
+    except ModuleNotFoundError as e:
+        raise WrongUse(f"the database needs {e.name}: install the extra 'postgres'") from e
+    except sa.exc.OperationalError as e:
+        raise Fault(f"the state cannot be opened: {e.orig}") from e
     except OSError as e:
         raise Fault(f"the feed connector cannot start: {e}") from e
 

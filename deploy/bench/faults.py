@@ -1,7 +1,9 @@
 """kill -9 of every part of the service while articles flow: what is lost, doubled or late.
 
-Prints a table with a row a kill, and under it the sums: served entries against the five outcomes,
-windows against what was published, alert revisions against what the receiver got.
+Each part in turn at a random moment, then the engine while it writes a checkpoint, then two parts,
+the second while the first comes back. Prints a table with a row a round, and under it the sums:
+served entries against the five outcomes, windows against what was published, alert revisions
+against what the receiver got.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import signal
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,6 +39,13 @@ from pipeline.contracts.records import Alert, Series, SeriesPoint, TaggedArticle
 from pipeline.contracts.topics import ALERTS, SERIES, TAGGED
 
 PARTS: Final = ("feeds", "workers", "engine", "pipeline", "desk", "kafka", "supervisor")
+CHECKPOINT: Final = "checkpoint"
+"""A round in which the engine is killed while it writes one."""
+PAIR: Final = "pair"
+"""A round in which a second part is killed while the first comes back."""
+ROUNDS: Final = (*PARTS, CHECKPOINT, PAIR)
+SECOND_AFTER_SECONDS: Final = (0.3, 6.0)
+CHECKPOINT_SECONDS: Final = 30.0
 RECOVERY_SECONDS: Final = 60.0
 PATIENCE_SECONDS: Final = 180.0
 SETTLE_SECONDS: Final = 120.0
@@ -47,15 +56,18 @@ class Kill:
     """One round."""
 
     number: int
-    part: str
+    parts: tuple[str, ...]
+    """Killed, in this order."""
     after_s: float
     """Seconds of traffic before it."""
     recovered_s: float | None
-    """Until an article published after the kill was tagged; None: never."""
+    """From the last kill until an article published after it was tagged; None: never."""
     orphans: int
     """Processes that outlived a killed supervisor by five seconds."""
     jobs: int = 1
     """Jobs on the engine after it: two would count every article twice."""
+    in_checkpoint: bool = False
+    """A checkpoint was half written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +98,7 @@ class FaultReport:
             and self.tagged_distinct == self.published_on_topic
             and self.windows_wrong == 0
             and self.delivered == self.revisions
-            and self.repeats <= len(self.kills)
+            and self.repeats <= sum(len(k.parts) for k in self.kills)
             and self.gaps == 0
         )
 
@@ -123,9 +135,14 @@ class Traffic:
 
 
 def run_faults(
-    rounds: int, seed: int, say: Callable[[str], None], rate: float = 20, clock: Clock | None = None
+    rounds: int,
+    seed: int,
+    say: Callable[[str], None],
+    kinds: Sequence[str] = ROUNDS,
+    rate: float = 20,
+    clock: Clock | None = None,
 ) -> FaultReport:
-    """Kill each part in turn, ``rounds`` kills in all, at random moments; ``rate``: articles/s."""
+    """Run ``rounds`` of these ``kinds`` in turn, at random moments; ``rate``: articles/s."""
     clock = clock or SystemClock()
     dice = random.Random(seed)  # noqa: S311 - moments, not secrets
     load = Load.of(topics=12, outlets=10, seed=seed)
@@ -160,8 +177,9 @@ def run_faults(
             threading.Thread(target=traffic.run, daemon=True).start()
             kills = []
             for number in range(1, rounds + 1):
-                part = PARTS[(number - 1) % len(PARTS)]
-                kill = _round(number, part, dice.uniform(3, 12), service, watch, clock)
+                kind = kinds[(number - 1) % len(kinds)]
+                stage = _Stage(service, watch, clock, home / "engine" / "checkpoints")
+                kill = _round(number, kind, stage, dice)
                 kill = replace(kill, jobs=_jobs(FlinkRest(f"{HOST}:{rest}"), clock))
                 kills.append(kill)
                 say(_row(kill))
@@ -211,31 +229,61 @@ class _Watch:
                 self.changed.notify_all()
 
 
-def _round(
-    number: int,
-    part: str,
-    after_s: float,
-    service: Service,
-    watch: _Watch,
-    clock: Clock,
-) -> Kill:
-    clock.sleep(after_s)
-    family = _family(service.pids["supervisor"])
-    # One that is between two lives has nothing to kill: the round still measures its way back.
-    with suppress(ProcessLookupError):
-        os.kill(service.pids[part], signal.SIGKILL)
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    service: Service
+    watch: _Watch
+    clock: Clock
+    checkpoints: Path
+
+
+def _round(number: int, kind: str, stage: _Stage, dice: random.Random) -> Kill:
+    after_s = dice.uniform(3, 12)
+    stage.clock.sleep(after_s)
+    parts = _parts_of(kind, dice)
+    in_checkpoint = kind == CHECKPOINT and _wait_for_half_a_checkpoint(stage)
+    family = _family(stage.service.pids["supervisor"])
+    for place, part in enumerate(parts):
+        if place:
+            stage.clock.sleep(dice.uniform(*SECOND_AFTER_SECONDS))
+        # One that is between two lives has nothing to kill: the round still measures its way back.
+        with suppress(ProcessLookupError):
+            os.kill(stage.service.pids[part], signal.SIGKILL)
     # RSS dates have whole seconds: an article counts as newer from the next second on.
-    moment = clock.now().timestamp() + 1
-    began = clock.monotonic()
+    moment = stage.clock.now().timestamp() + 1
+    began = stage.clock.monotonic()
     orphans = 0
-    if part == "supervisor":
-        service.reap()
+    if "supervisor" in parts:
+        stage.service.reap()
         _, alive = psutil.wait_procs(family, timeout=5)
         orphans = len(alive)
-        service.start()
-    back = watch.wait_for(moment, PATIENCE_SECONDS)
-    took = clock.monotonic() - began
-    return Kill(number, part, after_s, took if back else None, orphans)
+        stage.service.start()
+    back = stage.watch.wait_for(moment, PATIENCE_SECONDS)
+    took = stage.clock.monotonic() - began
+    return Kill(
+        number, parts, after_s, took if back else None, orphans, in_checkpoint=in_checkpoint
+    )
+
+
+def _parts_of(kind: str, dice: random.Random) -> tuple[str, ...]:
+    if kind == CHECKPOINT:
+        return ("engine",)
+    if kind == PAIR:
+        first, second = dice.sample(PARTS, 2)
+        # Without a supervisor nothing comes back, so it can only be the second.
+        return (second, first) if first == "supervisor" else (first, second)
+    return (kind,)
+
+
+def _wait_for_half_a_checkpoint(stage: _Stage) -> bool:
+    """Until one is being written: its folder is there, and not yet what makes it whole."""
+    deadline = stage.clock.monotonic() + CHECKPOINT_SECONDS
+    while stage.clock.monotonic() < deadline:
+        for folder in stage.checkpoints.glob("*/chk-*"):
+            if not (folder / "_metadata").exists():
+                return True
+        stage.clock.sleep(0.005)
+    return False
 
 
 def _jobs(engine: FlinkRest, clock: Clock) -> int:
@@ -310,13 +358,14 @@ def _values(kafka: str, topic: str) -> list[bytes]:
 
 def header() -> str:
     """The table's head."""
-    return f"{'round':>5}  {'killed':<11}{'after s':>8}{'recovered s':>13}{'orphans':>9}{'jobs':>6}"
+    return f"{'round':>5}  {'killed':<21}{'after s':>8}{'recovered s':>13}{'orphans':>9}{'jobs':>6}"
 
 
 def _row(kill: Kill) -> str:
     recovered = "never" if kill.recovered_s is None else f"{kill.recovered_s:.1f}"
     times = f"{kill.after_s:>8.1f}{recovered:>13}"
-    return f"{kill.number:>5}  {kill.part:<11}{times}{kill.orphans:>9}{kill.jobs:>6}"
+    killed = ", ".join(kill.parts) + (", in checkpoint" if kill.in_checkpoint else "")
+    return f"{kill.number:>5}  {killed:<21}{times}{kill.orphans:>9}{kill.jobs:>6}"
 
 
 def summary(report: FaultReport) -> str:

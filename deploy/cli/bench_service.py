@@ -19,17 +19,24 @@ def register_service(bench: typer.Typer) -> None:
 
 
 def chaos(
-    rounds: Annotated[int, typer.Option(min=1, help="Kills in all, each part in turn.")] = 20,
+    rounds: Annotated[int, typer.Option(min=1, help="In all, of each kind in turn.")] = 20,
     seed: Annotated[int, typer.Option(help="Decides the moments.")] = 1,
+    kinds: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated: parts, 'checkpoint' (the engine in one), 'pair'."),
+    ] = None,
 ) -> None:
     """Kill each part with kill -9 while articles flow; nothing may be lost, doubled or late.
 
-    Example: straitwatch bench chaos --rounds 6
+    Example: straitwatch bench chaos --rounds 9
     """
-    from deploy.bench.faults import header, run_faults, summary
+    from deploy.bench.faults import ROUNDS, header, run_faults, summary
 
+    chosen = ROUNDS if kinds is None else tuple(kind.strip() for kind in kinds.split(","))
+    if wrong := [kind for kind in chosen if kind not in ROUNDS]:
+        raise WrongUse(f"--kinds: '{wrong[0]}' is none; there are {', '.join(ROUNDS)}")
     typer.echo(header())
-    report = run_faults(rounds, seed, typer.echo)
+    report = run_faults(rounds, seed, typer.echo, chosen)
     typer.echo(summary(report))
     raise typer.Exit(0 if report.ok else 1)
 

@@ -114,15 +114,14 @@ class Probe:
     def is_far(self, other: Text, limits: Limits) -> bool:
         """Whether their `overlap` is surely one that `is_apart`; quick, and often undecided."""
         mine, its = self.text.grams, other.grams
-        x, y = len(mine.all), len(its.all)
-        if most_shared(mine, its) / (min(x, y) or 1) >= limits.event_title:
+        least = min(len(mine.all), len(its.all)) or 1
+        if most_shared(mine, its) / least >= limits.event_title:
             return False
         mine, its = self.text.lead, other.lead
-        x, y = len(mine.all), len(its.all)
-        if not x or not y:
+        if not mine.all or not its.all:
             return True
-        both = min(most_shared(mine, its), x, y)
-        return both / (x + y - both) < limits.event_lead
+        both = most_shared(mine, its)
+        return both / (len(mine.all) + len(its.all) - both) < limits.event_lead
 
 
 def overlap(a: Text, b: Text) -> Overlap:

@@ -49,7 +49,7 @@ def decoder_for(content_encoding: str, limit: int) -> Decoder:
         BadCodingError: an unknown coding, or more than one: no feed comes so, but bombs do.
     """
     names = [n.strip().lower() for n in content_encoding.split(",")]
-    codings = [n for n in names if n and n != "identity"]
+    codings = [n for n in names if n not in _NO_CODINGS]
     if not codings:
         return _Plain(limit)
     if len(codings) > 1:
@@ -64,6 +64,8 @@ def decoder_for(content_encoding: str, limit: int) -> Decoder:
     raise BadCodingError("a content coding that we do not know")
 
 
+_NO_CODINGS: Final = frozenset(("", "identity", "none", "binary", "8bit", "utf-8"))
+"""What servers write that mean no coding; the last are confused with other headers."""
 ACCEPT_ENCODING: Final = "gzip, deflate, br, zstd"
 
 

@@ -347,8 +347,9 @@ class _Get:
         if (http_headers.get(response.headers, b"connection") or "").lower() == "close":
             await self._wire.read_more(_SURPLUS_WAIT)
         surplus = self._wire.after_body(length)
-        # A whole second answer is no part of this one: it is dropped with the connection.
-        return bool(surplus) and not surplus.startswith(b"HTTP/")
+        # A whole second answer is no part of this one: it is dropped with the connection. So is
+        # the line end that some servers send behind everything (RFC 9112, 2.2).
+        return bool(surplus.strip(b"\r\n")) and not surplus.startswith(b"HTTP/")
 
     def _usable(
         self, outcome: Outcome, response: httpcore.Response, body: bytes, moved_to: str | None

@@ -66,6 +66,19 @@ _BAD_PORTS: Final = frozenset((
 ))
 # fmt: on
 
+# IANA Special-Use Domain Names, and .internal (ICANN, 2024): none leads to the public internet, and
+# a resolver that answers all the same answers for the inside.
+_INNER_NAMES: Final = (".localhost", ".local", ".internal", ".home.arpa", ".onion", ".invalid")
+
+
+def is_public_name(host: str) -> bool:
+    """Whether ``host`` can be on the public internet; a name without a dot is one of the inside.
+
+    ICANN forbids addresses at top-level domains themselves (SAC 053), while the inside of every
+    network of containers has ``kafka`` and ``database``.
+    """
+    return "." in host and not host.endswith(_INNER_NAMES)
+
 
 def is_public(address: IPAddress) -> bool:
     """Whether ``address`` is on the public internet; an IPv4 address inside an IPv6 one decides."""
@@ -111,8 +124,10 @@ class Guard:
         allowed = self.is_allowed(host, port)
         if not allowed and port in _BAD_PORTS:
             raise BlockedError(f"port {port} belongs to another service")
-        literal = _literal(host)
-        answers = [host] if literal is not None else await self._resolver(host, port)
+        is_name = _literal(host) is None
+        if not allowed and is_name and not is_public_name(host):
+            raise BlockedError("a name that is not of the public internet")
+        answers = await self._resolver(host, port) if is_name else [host]
         if not answers:
             raise OSError(f"no address for {host}")
         if not allowed and not all(_is_public_text(a) for a in answers):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import threading
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.feeds.address import feed_id_of, parse_address
 from connectors.feeds.errors import AddressError, BlockedError
-from connectors.feeds.guard import Guard, is_public
+from connectors.feeds.guard import Guard, SystemResolver, is_public
 
 
 async def _never(host: str, port: int) -> list[str]:
@@ -212,3 +213,85 @@ def test_a_raw_deflate_body_of_one_step_and_a_byte_is_whole() -> None:
     decoder = decoder_for("deflate", 2 * STEP)
     got = b"".join(decoder.feed(packer.compress(plain) + packer.flush()))
     assert got + decoder.finish() == plain
+
+
+@pytest.mark.parametrize("host", ["kafka", "a.localhost", "x.local", "db.internal", "r.home.arpa"])
+def test_a_name_of_the_inside_is_refused_before_it_is_looked_up_unless_allowed(host: str) -> None:
+    with pytest.raises(BlockedError):
+        asyncio.run(Guard(resolver=_never).resolve(host, 80))
+    allowing = Guard([f"{host}:80"], resolver=_answers("10.0.0.1"))
+    assert asyncio.run(allowing.resolve(host, 80)) == ["10.0.0.1"]
+
+
+def test_one_name_is_looked_up_once_for_all_who_ask_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, go_on = [], threading.Event()
+
+    def look_up(host: str, port: int) -> list[str]:
+        asked.append(host)
+        go_on.wait(10)
+        return ["8.8.8.8", "8.8.8.8"]
+
+    monkeypatch.setattr("connectors.feeds.guard._look_up", look_up)
+
+    async def scene() -> list[list[str]]:
+        resolver = SystemResolver()
+        answers = asyncio.gather(*(resolver("outlet.example", 80) for _ in range(50)))
+        await asyncio.sleep(0)
+        go_on.set()
+        return await answers
+
+    assert asyncio.run(scene()) == [["8.8.8.8"]] * 50
+    assert asked == ["outlet.example"]
+
+
+def test_a_name_that_hangs_delays_no_other_and_is_looked_up_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go_on = threading.Event()
+
+    def look_up(host: str, port: int) -> list[str]:
+        if host == "dead.example" and not go_on.is_set():
+            go_on.wait(10)
+            raise OSError("no answer")
+        return ["8.8.8.8"]
+
+    monkeypatch.setattr("connectors.feeds.guard._look_up", look_up)
+
+    async def scene() -> None:
+        resolver = SystemResolver()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await resolver("dead.example", 80)
+        for n in range(200):
+            assert await resolver(f"live{n}.example", 80) == ["8.8.8.8"]
+        go_on.set()
+        with pytest.raises(OSError, match="no answer"):
+            await resolver("dead.example", 80)
+        assert await resolver("dead.example", 80) == ["8.8.8.8"]
+
+    asyncio.run(scene())
+
+
+def test_no_more_names_are_looked_up_at_a_time_than_there_may_be_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(SystemResolver, "MOST", 0)
+    with pytest.raises(OSError, match="too many"):
+        asyncio.run(SystemResolver()("outlet.example", 80))
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "may"),
+    [
+        ("http://outlet.example/a", "http://outlet.example/b", True),
+        ("http://outlet.example/", "https://outlet.example/", True),
+        ("https://outlet.example/", "http://outlet.example/", False),
+        ("http://outlet.example/", "https://www.outlet.example/", False),
+        ("http://outlet.example:8080/", "https://outlet.example/", False),
+        ("https://outlet.example/", "https://outlet.example:8443/", False),
+    ],
+)
+def test_validators_go_to_their_origin_and_to_its_https(first: str, then: str, may: bool) -> None:
+    assert parse_address(then).may_know(parse_address(first)) is may

@@ -14,7 +14,6 @@ import logging
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -29,10 +28,13 @@ _LOG: Final = logging.getLogger(__name__)
 LEASE: Final = 7 * 86_400
 """Seconds that we ask for; the hub decides."""
 LONGEST_LEASE: Final = 30 * 86_400
-RENEW_BEFORE: Final = 0.2
-"""Of the lease that is left when it is renewed."""
+RENEW_LEFT: Final = 0.2
+"""The part of a lease that is left when it is renewed."""
 ASK_AGAIN: Final = 6 * 3600.0
 """Seconds until a hub that did not answer, or refused, is asked again."""
+_LEAST_PAUSE: Final = 600.0
+"""Seconds between two requests for one feed: leases of a few minutes are not worth more."""
+_HUBS_AT_ONCE: Final = 8
 _LOOK: Final = 60.0
 _MAX_BODY: Final = 8 * 1024 * 1024
 _MAX_HEAD: Final = 16 * 1024
@@ -71,8 +73,11 @@ class WebSub:
     async def run(self, stop: asyncio.Event) -> None:
         """Subscribe and renew until ``stop``."""
         while not stop.is_set():
-            with suppress(sa.exc.OperationalError):  # the poller says it; next time
+            try:
                 await self.subscribe_due()
+            except sa.exc.SQLAlchemyError as e:
+                # Polling goes on without us: nothing that happens here may end the connector.
+                _LOG.warning("the subscriptions wait: %s", e)
             try:
                 async with asyncio.timeout(_LOOK):
                     await stop.wait()
@@ -80,17 +85,46 @@ class WebSub:
                 continue
 
     async def subscribe_due(self) -> int:
-        """Ask the hubs of feeds whose subscription is missing or runs out; how many were asked."""
+        """Ask the hubs of feeds whose subscription is missing or runs out; how many were asked.
+
+        Hubs are asked side by side, the feeds of one hub one after the other; a hub that does not
+        answer is not asked for its other feeds in this round.
+        """
         now = self._clock.now().timestamp()
-        due = await self._in_database(self._store.due, now, ASK_AGAIN, RENEW_BEFORE * LEASE)
+        due = await self._in_database(self._store.due, now, ASK_AGAIN, RENEW_LEFT)
+        by_hub: dict[str, list[tuple[str, str]]] = {}
         for feed_id, hub, topic in due:
+            by_hub.setdefault(hub, []).append((feed_id, topic))
+        places = asyncio.Semaphore(_HUBS_AT_ONCE)
+
+        async def one(hub: str, feeds: list[tuple[str, str]]) -> int:
+            async with places:
+                try:
+                    return await self._ask_hub(hub, feeds, now)
+                except Exception:  # noqa: BLE001
+                    # The boundary of one hub: a fault met there must not stop the others.
+                    _LOG.exception("a hub could not be asked; it is asked again later")
+                    return 0
+
+        return sum(await asyncio.gather(*(one(hub, feeds) for hub, feeds in by_hub.items())))
+
+    async def _ask_hub(self, hub: str, feeds: list[tuple[str, str]], now: float) -> int:
+        asked = 0
+        answers = True
+        for feed_id, topic in feeds:
             wanted = Subscription(
                 feed_id, secrets.token_urlsafe(24), hub, topic, secrets.token_urlsafe(32), now
             )
             # Written first: the hub may verify before it answers.
-            subscription = await self._in_database(self._store.asked, wanted)
-            await self._ask(subscription)
-        return len(due)
+            subscription = await self._in_database(self._store.asked, wanted, _LEAST_PAUSE)
+            if subscription is None:
+                continue  # another connector asks
+            if answers:
+                asked += 1
+                answers = await self._ask(subscription)
+            else:
+                await self._in_database(self._store.refused, feed_id)
+        return asked
 
     async def callback(
         self, method: str, target: str, headers: dict[str, str], body: bytes
@@ -137,7 +171,8 @@ class WebSub:
         await self._in_database(self._store.verified, found.feed_id, expires)
         return Reply(200, challenge)
 
-    async def _ask(self, s: Subscription) -> None:
+    async def _ask(self, s: Subscription) -> bool:
+        """Whether the hub answers at all."""
         form = urlencode(
             {
                 "hub.mode": "subscribe",
@@ -151,6 +186,7 @@ class WebSub:
         if result.status is None or not 200 <= result.status < 300:
             await self._in_database(self._store.refused, s.feed_id)
             _LOG.info("the hub of %s does not take us: %s", s.feed_id, result.reason)
+        return result.status is not None
 
     async def _in_database(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, quote
 
+import pytest
 import sqlalchemy as sa
 
 from connectors.feeds.feed_list import Feed, FeedList
@@ -21,8 +22,14 @@ from connectors.feeds.fetch import Fetcher, FetchLimits
 from connectors.feeds.guard import Guard
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.store import FeedStore
-from connectors.feeds.state.subscriptions import ACTIVE, REFUSED, Subscription, SubscriptionStore
-from connectors.feeds.state.tables import FEEDS
+from connectors.feeds.state.subscriptions import (
+    ACTIVE,
+    ASKED,
+    REFUSED,
+    Subscription,
+    SubscriptionStore,
+)
+from connectors.feeds.state.tables import FEEDS, SUBSCRIPTIONS
 from connectors.feeds.websub import ASK_AGAIN, LEASE, WebSub, is_signed, serve
 from pipeline.contracts.clock import FakeClock
 
@@ -45,6 +52,7 @@ class Scene:
     clock: FakeClock
     nudged: list[str]
     hub: Site
+    engine: sa.Engine
 
     def subscription(self) -> Subscription:
         token = parse_qs(self.hub.bodies[-1])["hub.callback"][0].rsplit("/", 1)[1]
@@ -61,7 +69,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def _scene(folder: Path, hub_answer: bytes) -> AsyncIterator[Scene]:
+async def _scene(folder: Path, hub_answer: bytes, seconds: float = 5) -> AsyncIterator[Scene]:
     engine = open_database(sqlite_url(folder))
     feeds = FeedStore(engine)
     feeds.sync_list(FeedList((Feed("f", TOPIC),)), 0, 0)
@@ -73,9 +81,9 @@ async def _scene(folder: Path, hub_answer: bytes) -> AsyncIterator[Scene]:
             c.execute(sa.update(FEEDS).values(hub=hub.url("/hub"), hub_topic=TOPIC))
         with ThreadPoolExecutor(1) as database:
             store = SubscriptionStore(engine)
-            fetcher = Fetcher(Guard([hub.allowed]), "test", FetchLimits(total=5), clock)
+            fetcher = Fetcher(Guard([hub.allowed]), "test", FetchLimits(total=seconds), clock)
             websub = WebSub(store, fetcher, database, "https://us.example", nudged.append, clock)
-            yield Scene(websub, store, clock, nudged, hub)
+            yield Scene(websub, store, clock, nudged, hub, engine)
     engine.dispose()
 
 
@@ -137,6 +145,126 @@ def test_a_hub_that_refuses_is_asked_again_later(tmp_path: Path) -> None:
             assert await s.websub.subscribe_due() == 0
             s.clock.advance(ASK_AGAIN + 1)
             assert await s.websub.subscribe_due() == 1
+
+    asyncio.run(scene())
+
+
+async def _silent(writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(30)
+
+
+def _add_feeds(s: Scene, hubs: dict[str, str]) -> None:
+    """Feed id -> path of its hub."""
+    feeds = FeedStore(s.engine)
+    urls = {name: f"https://{name}.example/rss" for name in hubs}
+    feeds.sync_list(FeedList(tuple(Feed(name, url) for name, url in urls.items())), 0, 0)
+    with s.engine.connect().execution_options(write=True) as c, c.begin():
+        for name, path in hubs.items():
+            values = {"hub": s.hub.url(path), "hub_topic": urls[name]}
+            c.execute(sa.update(FEEDS).where(FEEDS.c.feed_id == name).values(values))
+
+
+def _state(s: Scene, feed_id: str) -> str | None:
+    with s.engine.connect() as c:
+        query = sa.select(SUBSCRIPTIONS.c.state).where(SUBSCRIPTIONS.c.feed_id == feed_id)
+        return c.execute(query).scalar()
+
+
+def test_a_hub_that_hangs_and_one_that_breaks_hold_no_other_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with _scene(tmp_path, ACCEPTED, seconds=1) as s:
+            s.hub.pages |= {"/hang": _silent, "/good": ACCEPTED, "/odd": ACCEPTED}
+            hanging = {f"a{n}": "/hang" for n in range(4)}
+            _add_feeds(s, hanging | {"b0": "/odd", "c0": "/good", "c1": "/good"})
+            original = SubscriptionStore.asked
+
+            def breaks(self, wanted, pause):
+                if wanted.feed_id == "b0":
+                    raise sa.exc.IntegrityError("INSERT", {}, Exception("broken on purpose"))
+                return original(self, wanted, pause)
+
+            monkeypatch.setattr(SubscriptionStore, "asked", breaks)
+            round_ = asyncio.create_task(s.websub.subscribe_due())
+            async with asyncio.timeout(10):
+                while len(s.hub.asked("/good")) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert not round_.done(), "the good hub waits for nobody"
+            # One try at the hub that hangs, none for its other feeds; both of the good one.
+            assert await round_ == 3
+            assert len(s.hub.asked("/hang")) == 1
+            assert {_state(s, f) for f in hanging} == {REFUSED}
+            assert (_state(s, "b0"), _state(s, "c0")) == (None, ASKED)
+            assert "broken on purpose" in caplog.text
+            monkeypatch.undo()
+            assert await s.websub.subscribe_due() == 1, "the one that broke is asked again"
+
+    asyncio.run(scene())
+
+
+def test_an_error_of_the_database_ends_neither_the_subscriptions_nor_the_connector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        async with _scene(tmp_path, ACCEPTED) as s:
+            tries: list[float] = []
+            stop = asyncio.Event()
+
+            def broken(*_: object) -> None:
+                tries.append(1)
+                if len(tries) == 3:
+                    stop.set()
+                raise sa.exc.InterfaceError("SELECT", {}, Exception("closed"))
+
+            monkeypatch.setattr("connectors.feeds.websub._LOOK", 0.01)
+            monkeypatch.setattr(SubscriptionStore, "due", broken)
+            async with asyncio.timeout(10):
+                await s.websub.run(stop)
+            assert len(tries) == 3
+
+    asyncio.run(scene())
+
+
+def test_two_connectors_ask_a_hub_once(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with _scene(tmp_path, ACCEPTED) as s:
+            asked = await asyncio.gather(s.websub.subscribe_due(), s.websub.subscribe_due())
+            assert sorted(asked) == [0, 1]
+            assert len(s.hub.bodies) == 1
+
+    asyncio.run(scene())
+
+
+def test_a_short_lease_is_renewed_before_it_ends_and_not_all_the_time(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with _scene(tmp_path, ACCEPTED) as s:
+            await s.websub.subscribe_due()
+            await s.verify(lease="7200")
+            asked = 0
+            for _ in range(72):
+                s.clock.advance(100)
+                asked += await s.websub.subscribe_due()
+            # At four fifths, and at four fifths of what was left then: the hub never verified.
+            assert asked == 2
+
+    asyncio.run(scene())
+
+
+def test_a_feed_with_another_hub_leaves_the_old_one(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with _scene(tmp_path, ACCEPTED) as s:
+            await s.websub.subscribe_due()
+            await s.verify(lease=str(LEASE))
+            before = s.subscription()
+            s.hub.pages["/new"] = ACCEPTED
+            with s.engine.connect().execution_options(write=True) as c, c.begin():
+                c.execute(sa.update(FEEDS).values(hub=s.hub.url("/new")))
+            s.clock.advance(3600)
+            assert await s.websub.subscribe_due() == 1
+            assert len(s.hub.asked("/new")) == 1
+            assert s.subscription().secret != before.secret
+            assert s.store.by_token(before.token) is None
 
     asyncio.run(scene())
 

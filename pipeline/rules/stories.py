@@ -201,8 +201,7 @@ class StoryIndex:
 
         Without an answer nothing changes, so that log and index never differ.
         """
-        cut = max(self._clock_us, microseconds(now)) - self._window_us
-        live = sum(1 for m in self._members.values() if m.seen_us >= cut)
+        live = len(self._members) - self._expired(microseconds(now))
         if self._log_entries < 2 * live + _LOG_SLACK and not (live == 0 < self._log_entries):
             return None
         self._advance(microseconds(now))
@@ -332,6 +331,18 @@ class StoryIndex:
                 self._slot_of.pop(member.article_id, None)
                 self._forget(slot)
             self._order.popleft()
+
+    def _expired(self, now_us: int) -> int:
+        """How many `_advance` would forget."""
+        cut = max(self._clock_us, now_us) - self._window_us
+        found = 0
+        for slot in self._order:
+            member = self._members.get(slot)
+            if member is not None:
+                if member.seen_us >= cut:
+                    break
+                found += 1
+        return found
 
     def _forget(self, slot: int) -> None:
         member = self._members.pop(slot)

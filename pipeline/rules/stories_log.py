@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from pipeline.contracts.records import Lang
@@ -22,6 +23,7 @@ Sighting = tuple[str, str, bool]
 """Two owners with headlines alike, and whether word for word."""
 
 US: Final = 1_000_000
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _SECTION: Final = re.compile(r"\s+[-–|]\s+.*$")
 
 
@@ -57,6 +59,7 @@ class StoryError(ValueError):
     """An entry of the log that cannot be read."""
 
 
+@lru_cache(4096)
 def house_of(owner: str) -> str:
     """The house behind an owner's name: archives name sections (``Daily - Politics``)."""
     return _SECTION.sub("", owner) or owner
@@ -125,6 +128,4 @@ def wires_entry(wires: WireTable, clock_us: int) -> bytes:
 
 
 def _dump(raw: dict[str, Any]) -> bytes:
-    return json.dumps(raw, ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )
+    return _ENCODER.encode(raw).encode("utf-8", "surrogatepass")

@@ -15,6 +15,15 @@ LASTING: Final = 86_400.0
 """Seconds between the first sighting and the one that is believed."""
 
 
+def asked_url(row: FeedRow, listed: str, full: bool) -> str:
+    """Where to ask now: the learned address, or the listed one.
+
+    The listed one is asked again with each unconditional poll (``full``), since a move can be taken
+    back, and after a failure.
+    """
+    return row.moved_to if row.moved_to and not full and not row.failures else listed
+
+
 def moved(row: FeedRow, result: FetchResult, now: float) -> dict[str, Any]:
     """The changes of a feed's row after an answer.
 

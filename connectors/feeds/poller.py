@@ -22,6 +22,7 @@ import sqlalchemy as sa
 
 from connectors.feeds import schedule
 from connectors.feeds.accept import Accepted, accept, is_met_anew
+from connectors.feeds.address import parse_address
 from connectors.feeds.article_pages import ArticlePages
 from connectors.feeds.effects import Poll, effect_of
 from connectors.feeds.errors import LeaseLostError
@@ -30,6 +31,7 @@ from connectors.feeds.fetch import Fetcher, FetchResult, Outcome, Validators
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.journal import Batcher, Journal
 from connectors.feeds.lanes import Lanes
+from connectors.feeds.moves import asked_url
 from connectors.feeds.parse.model import ParsedFeed
 from connectors.feeds.parse_workers import WorkerStartError
 from connectors.feeds.schedule import Pace
@@ -182,12 +184,12 @@ class Poller:
     async def _poll(self, row: FeedRow, feed: Feed, held: AsyncExitStack) -> None:
         now = self._now()
         full = schedule.is_full_due(row, now)
-        # The old address is asked again with each unconditional poll: a move can be taken back.
-        url = row.moved_to if row.moved_to and not full and not row.failures else feed.url
+        url = asked_url(row, feed.url, full)
         asked = Validators() if full else Validators(row.etag, row.last_modified)
         result = await self._fetcher.fetch(
             url, asked, before_large=lambda: held.enter_async_context(self._large)
         )
+        result = result.believed()
         parsed, accepted = None, None
         digest = row.body_digest
         if result.outcome is Outcome.OK:
@@ -210,7 +212,7 @@ class Poller:
         result = replace(result, body=b"")
         if accepted is not None and feed.full_text and self._pages is not None:
             # The feed's own request is over: its place at the host is for the pages.
-            with self._hosts.lent(row.host):
+            with self._hosts.lent(parse_address(url).host):
                 articles = await self._pages.fill(accepted.articles)
             accepted = replace(accepted, articles=articles)
         finished = FinishedPoll(
@@ -264,27 +266,32 @@ class Poller:
             if feed is None or row.feed_id in self._active:
                 deferred[row.feed_id] = now + 60
                 continue
-            wait = self._hosts.wait(row.host, now)
+            # The host that is dialled: for a feed that has moved not the listed one.
+            host = row.host
+            if row.moved_to is not None:
+                url = asked_url(row, feed.url, schedule.is_full_due(row, now))
+                host = parse_address(url).host
+            wait = self._hosts.wait(host, now)
             if wait > 0:
                 deferred[row.feed_id] = now + wait
             elif row.slow and not self._lanes.has_slow_place:
                 deferred[row.feed_id] = now + 5
             else:
-                self._start(row, feed)
+                self._start(row, feed, host)
         if deferred:
             await self._in_database(self._store.defer, deferred)
 
-    def _start(self, row: FeedRow, feed: Feed) -> None:
-        self._hosts.enter(row.host, self._now())
+    def _start(self, row: FeedRow, feed: Feed, host: str) -> None:
+        self._hosts.enter(host, self._now())
         task = asyncio.create_task(self._guarded(row, feed), name=f"poll {row.feed_id}")
         self._active[row.feed_id] = task
         self._lanes.enter(task, slow=row.slow)
-        task.add_done_callback(lambda t: self._ended(row, t))
+        task.add_done_callback(lambda t: self._ended(row, host, t))
 
-    def _ended(self, row: FeedRow, task: asyncio.Task[None]) -> None:
+    def _ended(self, row: FeedRow, host: str, task: asyncio.Task[None]) -> None:
         self._active.pop(row.feed_id, None)
         self._lanes.leave(task)
-        self._hosts.leave(row.host)
+        self._hosts.leave(host)
 
     async def _guarded(self, row: FeedRow, feed: Feed) -> None:
         try:

@@ -83,9 +83,18 @@ def _bus() -> MemoryBus:
 
 @asynccontextmanager
 async def _running(
-    folder: Path, bus: MemoryBus, site: Site, *paths: str, group: str = "en"
+    folder: Path,
+    bus: MemoryBus,
+    site: Site,
+    *paths: str,
+    group: str = "en",
+    hosts: Hosts | None = None,
+    also: tuple[str, ...] = (),
 ) -> AsyncIterator[Connector]:
-    """The connector at work on ``paths`` of ``site``, as fast as it can."""
+    """The connector at work on ``paths`` of ``site``, as fast as it can.
+
+    ``also``: more hosts with ports that may be asked.
+    """
     engine = open_database(sqlite_url(folder))
     store = FeedStore(engine)
     registry = CollectorRegistry()
@@ -95,9 +104,9 @@ async def _running(
         poller = Poller(
             store,
             journal,
-            Fetcher(Guard([site.allowed]), "test", LIMITS),
+            Fetcher(Guard([site.allowed, *also]), "test", LIMITS),
             DirectParser(),
-            Hosts(["127.0.0.1"]),
+            hosts or Hosts(["127.0.0.1"]),
             database,
             metrics,
             PollerSettings(pace=Pace(0.05), spread=0.0),
@@ -180,6 +189,57 @@ def test_a_server_that_says_unchanged_is_believed_but_asked_in_full_now_and_then
                 site.put("/rss", rss(("1", "Bridge shut")), etag='"same"')
                 monkeypatch.setattr("connectors.feeds.schedule.FULL_EVERY", 0.0)
                 await _until(lambda: len(_articles(bus)) == 2, "the change is seen")
+
+    asyncio.run(scene())
+
+
+def test_a_server_that_always_says_unchanged_fails_and_is_no_quiet_feed(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        async with Site() as site:
+            site.pages["/rss"] = feeds_site.answer(b"", "304 Not Modified")
+            async with _running(tmp_path, bus, site, "/rss") as connector:
+                await _until(
+                    lambda: connector.metric("fetches_total", outcome="http_error") > 0,
+                    "a failed fetch",
+                )
+                (row,) = connector.store.feeds()
+                assert row.last_answer_at is None
+                assert "304" in row.reason
+
+    asyncio.run(scene())
+
+
+class NotedHosts(Hosts):
+    """Remembers who was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(["127.0.0.1", "127.0.0.2"])
+        self.asked: list[str] = []
+
+    def enter(self, host: str, now: float) -> None:
+        self.asked.append(host)
+        super().enter(host, now)
+
+
+def test_manners_are_towards_the_host_that_is_dialled_and_not_the_one_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.feeds.moves.SIGHTINGS", 1)
+    monkeypatch.setattr("connectors.feeds.moves.LASTING", 0.0)
+
+    async def scene() -> None:
+        bus = _bus()
+        async with Site("127.0.0.2") as new, Site() as old:
+            new.put("/rss", rss(("1", "Bridge opens")))
+            old.pages["/rss"] = feeds_site.answer(b"", "301 M", f"Location: {new.url('/rss')}\r\n")
+            hosts = NotedHosts()
+            async with _running(tmp_path, bus, old, "/rss", hosts=hosts, also=(new.allowed,)):
+                await _until(lambda: "127.0.0.2" in hosts.asked, "the new host is asked")
+                asked = hosts.asked.index("127.0.0.2")
+                assert set(hosts.asked[:asked]) == {"127.0.0.1"}
+                await _until(lambda: len(new.requests) > asked, "the new address answers")
+                assert len(old.requests) == asked
 
     asyncio.run(scene())
 

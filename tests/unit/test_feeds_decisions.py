@@ -17,7 +17,7 @@ from connectors.feeds.fetch import FetchResult, Outcome
 from connectors.feeds.health import health, say_seconds
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.lanes import Lanes
-from connectors.feeds.moves import LASTING, SIGHTINGS, moved
+from connectors.feeds.moves import LASTING, SIGHTINGS, asked_url, moved
 from connectors.feeds.parse.model import (
     FeedFormat,
     ParsedEntry,
@@ -214,6 +214,14 @@ def test_a_move_is_believed_after_repeated_sightings_over_a_day_only() -> None:
         row = replace(row, **changes)
     assert row.moved_to is None
     assert moved(row, answer, T + LASTING)["moved_to"] == "https://new.example/"
+
+
+def test_a_moved_feed_is_asked_at_its_new_address_but_in_full_and_after_a_failure() -> None:
+    row = replace(ROW, moved_to="https://new.example/")
+    assert asked_url(row, ROW.url, full=False) == "https://new.example/"
+    assert asked_url(row, ROW.url, full=True) == ROW.url
+    assert asked_url(replace(row, failures=1), ROW.url, full=False) == ROW.url
+    assert asked_url(ROW, ROW.url, full=False) == ROW.url
 
 
 def test_a_move_is_taken_back_when_the_old_address_answers_itself() -> None:

@@ -65,10 +65,11 @@ def _serve_one(task: _Task, memory: _Memory, requests: BinaryIO, answers: Binary
     head = requests.read(wire.REQUEST.size)
     if len(head) < wire.REQUEST.size:
         return False
-    header_length, data_length = wire.REQUEST.unpack(head)
+    header_length, data_length, seconds = wire.REQUEST.unpack(head)
     header = json.loads(requests.read(header_length))
     data = requests.read(data_length)
-    _allow_cpu(limits.CPU_SECONDS)
+    before = time.process_time()
+    _allow_cpu(seconds)
     try:
         outcome, answer = wire.Outcome.DONE, task(data, header)
     except MemoryError:
@@ -76,17 +77,21 @@ def _serve_one(task: _Task, memory: _Memory, requests: BinaryIO, answers: Binary
     # A process boundary: whatever a document provokes ends as its own outcome.
     except Exception as e:  # noqa: BLE001
         outcome, answer = wire.Outcome.FAILED, type(e).__name__.encode()
+    _allow_cpu(0.0)
+    used = time.process_time() - before
     goes_on = outcome is not wire.Outcome.NO_MEMORY and memory.grown() < limits.RECYCLE_BYTES
-    answers.write(wire.ANSWER.pack(goes_on, outcome, len(answer)))
+    answers.write(wire.ANSWER.pack(goes_on, outcome, len(answer), used))
     answers.write(answer)
     answers.flush()
     return goes_on
 
 
-def _allow_cpu(seconds: int) -> None:
-    """SIGXCPU ends the process when it has used ``seconds`` more of processor time."""
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + seconds, hard))
+def _allow_cpu(seconds: float) -> None:
+    """SIGPROF ends the process when it has used ``seconds`` of processor time; 0: it may go on.
+
+    Not RLIMIT_CPU, which counts whole seconds.
+    """
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _give_up_rights(memory: _Memory) -> None:

@@ -22,6 +22,12 @@ GOOD = b"<rss><channel><item><title>fine</title></item></channel></rss>"
 NEEDS_FEEDPARSER = b"<feed <rss version='2.0'><channel><<item><title>a<title>b</item></rss"
 
 
+COSTLY = b"<feed <rss version='2.0'><channel>" + b"".join(
+    b"<<item><title>tide %d</title><description>&lt;p&gt;&amp;x</description></item" % n
+    for n in range(500)
+)
+
+
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
     asyncio.run(coroutine)
 
@@ -88,8 +94,61 @@ def test_a_document_that_needs_too_much_memory_is_refused() -> None:
             feed = await pool.parse(hungry)
             assert feed.reason == DocumentReason.TOO_MUCH_MEMORY
             assert (await pool.parse(GOOD)).ok
-            # What the big one left behind must not be missing for others.
-            assert workers() != [first]
+            # What the big one left behind is missing for nobody: its worker is gone.
+            assert workers() == [first]
+
+    run(scenario())
+
+
+def test_a_costly_document_begins_anew_among_the_suspects_and_ends_as_it_would(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ParsePool, "_QUICK_SECONDS", 0.05)
+
+    async def scenario() -> None:
+        killed: list[DocumentReason] = []
+        async with ParsePool(1, on_kill=killed.append) as pool:
+            feed = await pool.parse(COSTLY, feed_id="costly")
+            assert (len(feed.articles), killed) == (500, [])
+            assert [w.nice() > psutil.Process().nice() for w in workers()] == [True]
+
+    run(scenario())
+
+
+def test_a_feed_whose_documents_are_costly_keeps_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ParsePool, "_QUICK_SECONDS", 0.05)
+
+    async def scenario() -> None:
+        async with ParsePool(1) as pool:
+            await pool.parse(COSTLY, feed_id="costly")
+            (suspects,) = workers()
+            suspects.suspend()  # as long as it likes
+            tasks = [asyncio.create_task(pool.parse(GOOD, feed_id="costly")) for _ in range(9)]
+            for _ in range(3):
+                assert (await pool.parse(GOOD, feed_id="another")).ok
+            assert not any(t.done() for t in tasks)
+            suspects.resume()
+            assert all(f.ok for f in await asyncio.gather(*tasks))
+            # One document that costs little, and it is a feed like any other.
+            suspects.suspend()
+            assert (await pool.parse(GOOD, feed_id="costly")).ok
+
+    run(scenario())
+
+
+def test_large_documents_keep_no_other_waiting() -> None:
+    async def scenario() -> None:
+        large = GOOD.replace(b"fine", b"f" * 2_000_000)
+        async with ParsePool(1) as pool:
+            assert (await pool.parse(large)).ok
+            (suspects,) = workers()
+            suspects.suspend()
+            task = asyncio.create_task(pool.parse(large))
+            assert (await pool.parse(GOOD)).ok
+            suspects.resume()
+            assert (await task).ok
 
     run(scenario())
 

@@ -22,10 +22,12 @@ from connectors.feeds.parse.model import (
     RejectReason,
 )
 
-REQUEST: Final = struct.Struct("!II")
-"""Length of the header (JSON), length of the document; then both."""
-ANSWER: Final = struct.Struct("!BBI")
-"""Whether the worker takes another document, `Outcome`, length of the body; then the body."""
+REQUEST: Final = struct.Struct("!IIf")
+"""Length of the header (JSON), length of the document, seconds of processor time that it may take;
+then both."""
+ANSWER: Final = struct.Struct("!BBIf")
+"""Whether the worker takes another document, `Outcome`, length of the body, seconds of processor
+time; then the body."""
 READY: Final = b"\x01"
 """A worker's first word."""
 

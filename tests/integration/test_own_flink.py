@@ -11,6 +11,7 @@ import pytest
 
 from deploy.local.flink import FlinkRest
 from tests.conftest import installed, wait_until
+from tests.integration.articles_on_kafka import counted, send_articles
 from tests.integration.flink_cluster import flink_cluster
 from tests.integration.service_up import SECONDS, Up
 
@@ -46,7 +47,10 @@ def test_the_job_runs_on_the_cluster_and_goes_on_there_after_every_stop(
         running = up.until("running")
         assert running["how"] == "replay"
         assert flink.active_jobs() == [running["job"]]
-        _checkpointed(up, flink, running["job"])
+        before = counted(kafka_bootstrap)
+        send_articles(kafka_bootstrap, 2000, 20)
+        wait_until(lambda: counted(kafka_bootstrap) >= before + 20, "20 are counted", SECONDS)
+        _checkpointed(flink, running["job"])
 
         # The job outlives a killed service; it only lacks workers meanwhile.
         os.kill(up.pids["supervisor"], signal.SIGKILL)
@@ -55,7 +59,9 @@ def test_the_job_runs_on_the_cluster_and_goes_on_there_after_every_stop(
         again = up.until("running")
         assert again["how"] in {"attached", "restored"}
         assert len(flink.active_jobs()) == 1
-        _checkpointed(up, flink, again["job"])
+        send_articles(kafka_bootstrap, 2010, 20)
+        wait_until(lambda: counted(kafka_bootstrap) >= before + 40, "40 are counted", SECONDS)
+        _checkpointed(flink, again["job"])
 
         # A stop ends it: nobody would do its work.
         assert up.stop() == 0
@@ -71,6 +77,6 @@ def test_the_job_runs_on_the_cluster_and_goes_on_there_after_every_stop(
     assert flink.active_jobs() == []
 
 
-def _checkpointed(up: Up, flink: FlinkRest, job: str) -> None:
+def _checkpointed(flink: FlinkRest, job: str) -> None:
     done = flink.checkpoints(job).completed
     wait_until(lambda: flink.checkpoints(job).completed > done + 1, "checkpoints", SECONDS)

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from typing import Final, Protocol
+
+from lxml import etree
 
 from connectors.feeds.address import parse_address
 from connectors.feeds.errors import AddressError
 from connectors.feeds.feed_list import registrable_domain
 from connectors.feeds.fetch import Fetcher, FetchResult, Outcome
+from connectors.feeds.hosts import Hosts
 from connectors.feeds.parse.model import ParsedFeed
+from pipeline.contracts.clock import Clock, SystemClock
 
 MAX_HTML: Final = 512 * 1024
 """Bytes of a page that are looked at: a page names its feeds in its head."""
 MAX_CANDIDATES: Final = 12
-"""Addresses that are tried for one page."""
+"""Addresses of a kind, named or guessed, that are tried for one page."""
+LONGEST: Final = 90.0
+"""Seconds that a search may last: a person waits for it."""
+_MOST_LINKS: Final = 200
 _FEED_TYPES: Final = frozenset(
     (
         "application/rss+xml",
@@ -68,26 +75,35 @@ class Discovery:
 
 
 async def find_feeds(
-    fetcher: Fetcher, parser: Parser, url: str, most: int = MAX_CANDIDATES
+    fetcher: Fetcher,
+    parser: Parser,
+    url: str,
+    hosts: Hosts,
+    clock: Clock | None = None,
+    longest: float = LONGEST,
 ) -> Discovery:
-    """The feeds at ``url``: fetched and parsed as the poller does it, all guards on."""
-    page, document = await _try(fetcher, parser, url)
+    """The feeds at ``url``: fetched and parsed as the poller does it, all guards and manners on.
+
+    What the page names is tried whole; of what is guessed at, the first that is a feed ends the
+    search. What was found when ``longest`` seconds are over is what there is.
+    """
+    clock = clock or SystemClock()
+    search = _Search(fetcher, parser, hosts, clock)
+    page, document = await search.attempt(url)
     if document is not None and document.ok:
         return Discovery((Found(page.final_url, document),), page)
     if page.outcome is not Outcome.OK:
         return Discovery((), page)
-    found: list[Found] = []
     named, guessed = candidates(page.body, page.final_url)
-    for group in (named, guessed):
-        for candidate in group[:most]:
-            if any(f.url == candidate for f in found):
-                continue
-            result, document = await _try(fetcher, parser, candidate)
-            if document is not None and document.ok and document.articles:
-                found.append(Found(result.final_url, document))
-        if found:
-            break
-    return Discovery(tuple(found), page)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(longest):
+            for candidate in named[:MAX_CANDIDATES]:
+                await search.look(candidate)
+            for candidate in guessed[:MAX_CANDIDATES]:
+                if search.found:
+                    break
+                await search.look(candidate)
+    return Discovery(tuple(search.found.values()), page)
 
 
 def candidates(html: bytes, base_url: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -95,23 +111,58 @@ def candidates(html: bytes, base_url: str) -> tuple[tuple[str, ...], tuple[str, 
 
     Links to other sites are left out of the second: nobody's feed is guessed at.
     """
-    reader = _Links()
-    # HTMLParser asserts on some broken declarations (`<![x[`): what came before them counts.
-    with suppress(AssertionError):
-        reader.feed(html[:MAX_HTML].decode("utf-8", "replace"))
-    named = _absolute(reader.alternates, base_url)
+    alternates, anchors, base = _links(html[:MAX_HTML])
+    where = _absolute([base], base_url) if base else []
+    linked_from = where[0] if where else base_url
+    named = _absolute(alternates, linked_from)
     home = registrable_domain(base_url)
-    linked = [u for u in _absolute(reader.anchors, base_url) if registrable_domain(u) == home]
+    linked = [u for u in _absolute(anchors, linked_from) if registrable_domain(u) == home]
+    # At most half are guesses at links: the usual places have their turn on a page full of them.
+    some = linked[: MAX_CANDIDATES - len(_USUAL_PLACES)]
     usual = _absolute(_USUAL_PLACES, base_url)
-    guessed = dict.fromkeys(u for u in (*linked, *usual) if u not in named)
+    guessed = dict.fromkeys(u for u in (*some, *usual, *linked) if u not in named)
     return tuple(named), tuple(guessed)
 
 
-async def _try(fetcher: Fetcher, parser: Parser, url: str) -> tuple[FetchResult, ParsedFeed | None]:
-    result = await fetcher.fetch(url)
-    if result.outcome is not Outcome.OK:
-        return result, None
-    return result, await parser.parse(result.body, result.content_type, result.final_url)
+class _Search:
+    """Tries addresses one after the other, with the pauses that their hosts are owed."""
+
+    def __init__(self, fetcher: Fetcher, parser: Parser, hosts: Hosts, clock: Clock) -> None:
+        self._fetcher = fetcher
+        self._parser = parser
+        self._hosts = hosts
+        self._clock = clock
+        self.found: dict[str, Found] = {}
+        """By the address that answered: two that lead to one feed are one."""
+
+    async def look(self, url: str) -> None:
+        """Try one address; a feed without articles is none that anybody wants."""
+        if url in self.found:
+            return
+        result, document = await self.attempt(url)
+        if document is not None and document.ok and document.articles:
+            self.found.setdefault(result.final_url, Found(result.final_url, document))
+
+    async def attempt(self, url: str) -> tuple[FetchResult, ParsedFeed | None]:
+        """How ``url`` answers, and its document if it gives one.
+
+        Raises:
+            AddressError: it is no address.
+        """
+        host = parse_address(url).host
+        while (wait := self._hosts.wait(host, self._now())) > 0:
+            await self._clock.asleep(wait)
+        self._hosts.enter(host, self._now())
+        try:
+            result = await self._fetcher.fetch(url)
+        finally:
+            self._hosts.leave(host)
+        if result.outcome is not Outcome.OK:
+            return result, None
+        return result, await self._parser.parse(result.body, result.content_type, result.final_url)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
 
 
 def _absolute(links: tuple[str, ...] | list[str], base_url: str) -> list[str]:
@@ -125,24 +176,31 @@ def _absolute(links: tuple[str, ...] | list[str], base_url: str) -> list[str]:
     return list(out)
 
 
-class _Links(HTMLParser):
-    """The links of a page that lead to feeds, by what they say of themselves."""
+def _links(html: bytes) -> tuple[list[str], list[str], str | None]:
+    """The links that lead to feeds, by what they say of themselves: of the head, and of the text.
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.alternates: list[str] = []
-        self.anchors: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("link", "a"):
-            return
-        values = {name: value or "" for name, value in attrs}
-        href = values.get("href", "")
+    The third is the address that the page gives as its base.
+    """
+    # libxml2 reads on after any fault, as browsers do; it ends at a NUL. A page of `MAX_HTML` may
+    # be nested as deep as it allows at all.
+    parser = etree.HTMLParser(encoding="utf-8", recover=True, no_network=True, huge_tree=True)
+    root = etree.fromstring(html.replace(b"\0", b" ") or b" ", parser)
+    alternates: list[str] = []
+    anchors: list[str] = []
+    base: str | None = None
+    if root is None:
+        return alternates, anchors, base
+    for element in root.iter("link", "a", "base"):
+        href = (element.get("href") or "").strip()
         if not href:
-            return
-        kind = values.get("type", "").partition(";")[0].strip().lower()
-        is_alternate = "alternate" in values.get("rel", "").lower().split()
-        if tag == "link" and is_alternate and kind in _FEED_TYPES:
-            self.alternates.append(href)
-        elif tag == "a" and (kind in _FEED_TYPES or _LOOKS_LIKE_FEED.search(href)):
-            self.anchors.append(href)
+            continue
+        if element.tag == "base":
+            base = base or href
+            continue
+        kind = (element.get("type") or "").partition(";")[0].strip().lower()
+        is_alternate = "alternate" in (element.get("rel") or "").lower().split()
+        if element.tag == "link" and is_alternate and kind in _FEED_TYPES:
+            alternates.append(href)
+        elif element.tag == "a" and (kind in _FEED_TYPES or _LOOKS_LIKE_FEED.search(href)):
+            anchors.append(href)
+    return alternates[:_MOST_LINKS], list(dict.fromkeys(anchors))[:_MOST_LINKS], base

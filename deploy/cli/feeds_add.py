@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     from connectors.feeds.discover import Discovery, Found
     from connectors.feeds.feed_list import Feed
+    from connectors.feeds.hosts import Hosts
     from connectors.feeds.parse.model import ParsedFeed
     from deploy.settings import Settings
 
@@ -92,10 +93,8 @@ async def _check_all(settings: Settings, feeds: list[Feed]) -> int:
     """Print a line for each feed as it ends; how many are no good."""
     import asyncio
 
-    from connectors.feeds.hosts import Hosts
-
     fetcher, pool = _tools(settings)
-    hosts = Hosts(tuple(h.rpartition(":")[0] for h in settings.allow_hosts))
+    hosts = _hosts(settings)
     places = asyncio.Semaphore(_AT_ONCE)
 
     async def one(feed: Feed) -> bool:
@@ -135,10 +134,15 @@ async def _check_all(settings: Settings, feeds: list[Feed]) -> int:
 
 async def _discover(settings: Settings, url: str) -> Discovery:
     from connectors.feeds.discover import find_feeds
+    from connectors.feeds.errors import AddressError
+    from deploy.errors import WrongUse
 
     fetcher, pool = _tools(settings)
-    async with pool:
-        return await find_feeds(fetcher, pool, url)
+    try:
+        async with pool:
+            return await find_feeds(fetcher, pool, url, _hosts(settings))
+    except AddressError as e:
+        raise WrongUse(f"the address: {e}") from e
 
 
 def _tools(settings: Settings):  # type: ignore[no-untyped-def]
@@ -149,6 +153,12 @@ def _tools(settings: Settings):  # type: ignore[no-untyped-def]
 
     guard, trust = Guard(settings.allow_hosts), trusted(settings)
     return Fetcher(guard, user_agent(settings.contact), trust=trust), ParsePool(2)
+
+
+def _hosts(settings: Settings) -> Hosts:
+    from connectors.feeds.hosts import Hosts
+
+    return Hosts(tuple(h.rpartition(":")[0] for h in settings.allow_hosts))
 
 
 def _why(discovery: Discovery) -> str:

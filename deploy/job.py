@@ -128,6 +128,8 @@ def build(root: Any, options: JobOptions) -> None:
             ledger=sink(topics.LEDGER),
             dead_articles=sink(topics.DEAD_LETTERS),
             dead_feeds=sink(topics.DEAD_LETTERS),
+            dead_stories=sink(topics.DEAD_LETTERS),
+            dead_spikes=sink(topics.DEAD_LETTERS),
         ),
         rules(options),
         options.generation,

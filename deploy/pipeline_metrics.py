@@ -1,12 +1,12 @@
-"""The pipeline's metrics, from its own ledger: exact after every recovery."""
+"""The pipeline's metrics, from its own ledger (exact after every recovery) and dead letters."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,9 +18,10 @@ from connectors.bus.kafka import KafkaSubscriber
 from pipeline.contracts import codec
 from pipeline.contracts.errors import DecodeError
 from pipeline.contracts.metrics import metric
-from pipeline.contracts.records import Ledger
-from pipeline.contracts.topics import ARTICLES, LEDGER
+from pipeline.contracts.records import DeadLetter, DeadReason, Ledger
+from pipeline.contracts.topics import ARTICLES, DEAD_LETTERS, LEDGER
 
+R = TypeVar("R")
 _LOG: Final = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = 5.0
 _NAME: Final = "straitwatch-pipeline-metrics"
@@ -32,6 +33,8 @@ _OUTCOMES: Final = {
     "redelivered": "redelivered",
 }
 """Label value -> field of `Ledger`."""
+_STEPS: Final = ("TagArticle", "GroupStories", "DetectSpikes")
+"""Where a rule can fail; shown from the start, so that the first failure is an increase."""
 
 
 class LedgerCollector(Collector):
@@ -40,6 +43,7 @@ class LedgerCollector(Collector):
     def __init__(self) -> None:
         self._newest: dict[tuple[str, int], Ledger] = {}
         self._ends: dict[tuple[str, int], int] = {}
+        self._failures = dict.fromkeys(_STEPS, 0)
         self._lock = threading.Lock()
 
     def take(self, record: Ledger) -> None:
@@ -50,14 +54,25 @@ class LedgerCollector(Collector):
                 self._newest.clear()
             self._newest[record.source_topic, record.partition] = record
 
+    def take_letter(self, letter: DeadLetter) -> None:
+        """One more dead letter."""
+        if letter.reason is DeadReason.RULE_FAILED and letter.step in _STEPS:
+            with self._lock:
+                self._failures[letter.step] += 1
+
     def collect(self) -> Iterator[Metric]:
         """Prometheus' samples."""
         listed = metric("straitwatch_pipeline_articles")
         family = CounterMetricFamily(listed.name, listed.meaning, labels=listed.labels)
         with self._lock:
-            records = tuple(self._newest.values())
+            records, failures = tuple(self._newest.values()), dict(self._failures)
         for outcome, field in _OUTCOMES.items():
             family.add_metric([outcome], sum(getattr(r, field) for r in records))
+        yield family
+        listed = metric("straitwatch_pipeline_rule_failures")
+        family = CounterMetricFamily(listed.name, listed.meaning, labels=listed.labels)
+        for step, count in failures.items():
+            family.add_metric([step], count)
         yield family
         listed = metric("straitwatch_pipeline_backlog_messages")
         yield GaugeMetricFamily(listed.name, listed.meaning, value=self._backlog(records))
@@ -91,10 +106,12 @@ def _follow(kafka: str, collector: LedgerCollector) -> None:
         try:
             with (
                 closing(_subscriber(kafka, LEDGER, Start.EARLIEST)) as ledger,
+                closing(_subscriber(kafka, DEAD_LETTERS, Start.LATEST)) as letters,
                 closing(_subscriber(kafka, ARTICLES, Start.LATEST)) as articles,
             ):
                 while True:
-                    take_all(collector, ledger.poll(1000, 5.0))
+                    take_all(Ledger, collector.take, ledger.poll(1000, 5.0))
+                    take_all(DeadLetter, collector.take_letter, letters.poll(100, 0.1))
                     collector.log_ends(articles.ends())
         except Unavailable:
             pass  # it comes back
@@ -104,18 +121,18 @@ def _follow(kafka: str, collector: LedgerCollector) -> None:
         pause.wait(_RETRY_SECONDS)
 
 
-def take_all(collector: LedgerCollector, messages: Iterable[Message]) -> None:
-    """The collector takes each record; a message that is none is logged and passed over."""
+def take_all(record: type[R], take: Callable[[R], None], messages: Iterable[Message]) -> None:
+    """``take`` each record; a message that is none is logged and passed over."""
     for message in messages:
         try:
-            record = codec.decode(Ledger, message.value)
+            decoded = codec.decode(record, message.value)
         except DecodeError as e:
             _LOG.warning(
-                "%s, partition %d, offset %d is no ledger record: %s",
-                *(message.topic, message.partition, message.offset, e),
+                "%s, partition %d, offset %d is no %s record: %s",
+                *(message.topic, message.partition, message.offset, record.__name__, e),
             )
         else:
-            collector.take(record)
+            take(decoded)
 
 
 def _subscriber(kafka: str, topic: str, start: Start) -> KafkaSubscriber:

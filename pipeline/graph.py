@@ -20,10 +20,11 @@ import apache_beam as beam
 from pipeline.rules.detector import DetectorSettings
 from pipeline.rules.handover import Handover
 from pipeline.rules.stories import StorySettings
-from pipeline.transforms.decode import DEAD_LETTERS, DecodeAndTag, DecodeStatus, Tags
+from pipeline.transforms.decode import DecodeAndTag, DecodeStatus, Tags
 from pipeline.transforms.detect_spikes import SERIES, DetectSpikes
 from pipeline.transforms.drop_repeats import LEDGER, DropRepeats
 from pipeline.transforms.group_stories import TAGGED, GroupStories
+from pipeline.transforms.letters import DEAD_LETTERS
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Sinks:
     ledger: beam.PTransform[Any, Any]
     dead_articles: beam.PTransform[Any, Any]
     dead_feeds: beam.PTransform[Any, Any]
+    dead_stories: beam.PTransform[Any, Any]
+    dead_spikes: beam.PTransform[Any, Any]
 
 
 def build(
@@ -88,6 +91,7 @@ def build(
     # (shard of languages, article on topic)
     grouped = unique["main"] | "GroupStories" >> GroupStories(rules.stories)
     grouped[TAGGED] | "WriteTagged" >> sinks.tagged
+    grouped[DEAD_LETTERS] | "WriteDeadStories" >> sinks.dead_stories
 
     status = (
         root
@@ -106,3 +110,4 @@ def build(
     )
     detected["main"] | "WriteAlerts" >> sinks.alerts
     detected[SERIES] | "WriteSeries" >> sinks.series
+    detected[DEAD_LETTERS] | "WriteDeadSpikes" >> sinks.dead_spikes

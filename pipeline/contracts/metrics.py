@@ -97,6 +97,12 @@ PIPELINE: Final[tuple[Metric, ...]] = (
         ("outcome",),
     ),
     Metric(
+        "straitwatch_pipeline_rule_failures",
+        Kind.COUNTER,
+        "Articles and feed reports that a rule failed on and that were set aside, by step.",
+        ("step",),
+    ),
+    Metric(
         "straitwatch_pipeline_backlog_messages",
         Kind.GAUGE,
         "Messages on the articles topic that the pipeline has not taken yet.",

@@ -26,6 +26,7 @@ from pipeline.contracts.records import (
 from pipeline.contracts.topics import LARGEST_ARTICLE_BYTES, LARGEST_ID
 from pipeline.rules.repeats import MAX_REVISION, sight
 from pipeline.rules.stories import shard_of
+from pipeline.transforms.letters import DEAD_LETTERS
 from pipeline.transforms.wire import (
     DEAD,
     OFF_TOPIC,
@@ -37,9 +38,6 @@ from pipeline.transforms.wire import (
     pack_batch,
     pack_payload,
 )
-
-DEAD_LETTERS: Final = "dead_letters"
-"""Name of the output with dead letters."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_KEY: Final = bytes(16)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
 import apache_beam as beam
@@ -24,7 +24,8 @@ from pipeline.contracts.raw import Keyed
 from pipeline.contracts.records import FeedStatus, TaggedArticle
 from pipeline.rules.detector import TICK, DetectorSettings, TickResult, TopicDetector
 from pipeline.rules.handover import Handover, Teller
-from pipeline.transforms.kept import Journal, Opened
+from pipeline.transforms.kept import Journal, Opened, entries_of
+from pipeline.transforms.letters import DEAD_LETTERS, set_aside
 from pipeline.transforms.wire import ARTICLE, Placed, at, stamp
 
 SERIES: Final = "series"
@@ -40,6 +41,7 @@ _QUIET_FOR_MS: Final = 48 * 3_600_000
 
 _HEARD: Final = b"h"
 _TICKED: Final = b"t"
+_SET_ASIDE: Final = b"d"
 _NUMBER_BYTES: Final = 8
 
 
@@ -58,10 +60,10 @@ class DetectSpikes(beam.PTransform[Any, Any]):
     """By topic: what a run before this one has left. Fixed for a generation: state rests on it."""
 
     def expand(self, news: PCollection[Any]) -> Any:
-        """Two outputs: ``main`` (alerts) and `SERIES`."""
+        """Three outputs: ``main`` (alerts), `SERIES` and `DEAD_LETTERS`."""
         return news | "DetectSpikes" >> beam.ParDo(
             _DetectSpikes(dict(self.settings), self.rules_version, dict(self.handovers))
-        ).with_outputs(SERIES, main="main")
+        ).with_outputs(SERIES, DEAD_LETTERS, main="main")
 
 
 class _Watch:
@@ -82,6 +84,11 @@ class _Watch:
         """Let it wait."""
         heappush(self.waiting, placed)
         self.heard_ms = max(self.heard_ms, placed.time_ms)
+
+    def set_aside(self, placed: Placed) -> None:
+        """Let it wait no more."""
+        self.waiting.remove(placed)
+        heapify(self.waiting)
 
     def next_ms(self) -> int | None:
         """When the next tick is due as far as is known; None before anything was heard."""
@@ -123,7 +130,7 @@ class _DetectSpikes(beam.DoFn):
     ) -> None:
         self._settings, self._rules_version = settings, rules_version
         self._handovers = handovers or {}
-        self._journal = Journal("DetectSpikes", 2, self._rebuild)
+        self._journal = Journal("DetectSpikes", 3, self._rebuild)
 
     def setup(self) -> None:
         self._held = self._journal.memory.hold()
@@ -180,7 +187,17 @@ class _DetectSpikes(beam.DoFn):
         w = watch.value
         # All ticks that are due, the quiet ones before this one too.
         while (due := w.next_ms()) is not None and due <= until:
-            result = w.tick(due)
+            try:
+                result = w.tick(due)
+            except Exception as e:  # noqa: BLE001 - one record must not stop the topic
+                # Half a change may be in it.
+                w = watch.value = self._rebuild(topic, [entries_of(snapshot), entries_of(since)])
+                for placed in self._poison(topic, w, due):
+                    w.set_aside(placed)
+                    watch.append(since, _SET_ASIDE + placed.pack())
+                    yield set_aside("DetectSpikes", placed, e, until, f"{topic}: ")
+                # Without them it fails by a fault of ours only: the bundle fails.
+                result = w.tick(due)
             watch.append(since, _TICKED + due.to_bytes(_NUMBER_BYTES, "big"))
             w.logged += 1
             for alert in result.alerts:
@@ -193,6 +210,22 @@ class _DetectSpikes(beam.DoFn):
         if due is not None and due - w.heard_ms < _QUIET_FOR_MS:
             quiet.set(stamp(due))
         watch.close(head)
+
+    def _poison(self, topic: str, w: _Watch, due: int) -> list[Placed]:
+        """The records that the tick at ``due`` fails on: each alone, or all where none is alone."""
+        records = sorted(placed for placed in w.waiting if placed.time_ms < due)
+        state, settings = w.detector.dumps(), self._settings[topic]
+        found = []
+        for placed in records:
+            alone = _Watch(
+                TopicDetector.loads(state, settings, rules_version=self._rules_version), Teller()
+            )
+            alone.hear(placed)
+            try:
+                alone.tick(due)
+            except Exception:  # noqa: BLE001 - this is what is asked
+                found.append(placed)
+        return found or records
 
     def _snapshot(self, watch: Opened[_Watch], snapshot: Any, since: Any) -> None:
         w = watch.value
@@ -225,6 +258,8 @@ class _DetectSpikes(beam.DoFn):
         for entry in since:
             if entry[:1] == _HEARD:
                 watch.hear(Placed.unpack(entry[1:]))
+            elif entry[:1] == _SET_ASIDE:
+                watch.set_aside(Placed.unpack(entry[1:]))
             else:
                 # What it decided went out when the entry was written.
                 watch.tick(int.from_bytes(entry[1:], "big"))

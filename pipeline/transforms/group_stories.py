@@ -23,7 +23,8 @@ from pipeline.contracts.codec import decode, encode
 from pipeline.contracts.raw import Keyed
 from pipeline.contracts.records import TaggedArticle
 from pipeline.rules.stories import StoryIndex, StoryItem, StorySettings
-from pipeline.transforms.kept import Journal, Opened
+from pipeline.transforms.kept import Journal, Opened, entries_of
+from pipeline.transforms.letters import DEAD_LETTERS, set_aside
 from pipeline.transforms.wire import ARTICLE, Placed, at, stamp
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -52,10 +53,10 @@ class GroupStories(beam.PTransform[Any, Any]):
     settings: StorySettings
 
     def expand(self, articles: PCollection[Any]) -> Any:
-        """Two outputs: ``main`` and `TAGGED`, the finished records for their topic on Kafka."""
+        """``main``, `TAGGED` (the finished records for their topic on Kafka), `DEAD_LETTERS`."""
         return articles | "GroupStories" >> beam.ParDo(
             _GroupStories(self.settings)
-        ).with_output_types(tuple[str, bytes]).with_outputs(TAGGED, main="main")
+        ).with_output_types(tuple[str, bytes]).with_outputs(TAGGED, DEAD_LETTERS, main="main")
 
 
 class _Shelf:
@@ -123,7 +124,17 @@ class _GroupStories(beam.DoFn):
             # timer's time, for the engine may fire a later timer first.
             out = _second_after(placed.time_ms) - 1
             tagged = decode(TaggedArticle, placed.value[1:])
-            assignment, entry = shelf.value.index.assign(story_item(tagged, placed.time_ms))
+            try:
+                assignment, entry = shelf.value.index.assign(story_item(tagged, placed.time_ms))
+            except Exception as e:  # noqa: BLE001 - one article must not stop all others
+                # Half a change may be in it.
+                shelf.value.index = StoryIndex.restore(self._settings, entries_of(stories))
+                yield set_aside("GroupStories", placed, e, out)
+                # It was counted as tagged, so it goes out; nothing else is said of it.
+                own = tagged.article.article_id
+                alone = replace(tagged, story_id=own, event_id=own)
+                yield TaggedOutput(TAGGED, at(out, Keyed(own, encode(alone))))
+                continue
             if entry:
                 shelf.append(stories, entry)
             tagged = replace(

@@ -58,6 +58,11 @@ class _Objects(dict[str, Any]):
     __slots__ = ("__weakref__",)
 
 
+def entries_of(log: Any) -> list[bytes]:
+    """What was appended to a log, in order: a bag promises none, so entries begin with a number."""
+    return [entry[_NUMBER_BYTES:] for entry in sorted(log.read())]
+
+
 class Journal(Generic[T]):
     """Opens and saves the object of a key: entries in bags, a head in one value.
 
@@ -91,10 +96,8 @@ class Journal(Generic[T]):
             raise StateVersionError(self._name, f"{version}, read is {self._version}")
         value = self.memory.take(key, token)
         if value is None:
-            # Entries begin with their number: a bag promises no order.
-            entries = [[entry[_NUMBER_BYTES:] for entry in sorted(log.read())] for log in logs]
             try:
-                value = self._rebuild(key, entries)
+                value = self._rebuild(key, [entries_of(log) for log in logs])
             except ValueError as e:
                 # What the rules raise for entries that are none of theirs.
                 raise StateVersionError(self._name, str(e)) from e

@@ -36,6 +36,10 @@ FIRING: dict[str, tuple[list[tuple[str, str]], str]] = {
         [('straitwatch_pipeline_articles_total{outcome="dead_letter"}', "0+5x60")],
         "30m",
     ),
+    "StraitwatchRuleFails": (
+        [('straitwatch_pipeline_rule_failures_total{step="DetectSpikes"}', "0 0 1x20")],
+        "10m",
+    ),
     "StraitwatchAlertsUndelivered": ([("straitwatch_desk_outbox_messages", "2x30")], "15m"),
     "StraitwatchAlertsRefused": (
         [(DELIVERY + '{channel="webhook",outcome="refused"}', "_ _ 0 1x20")],

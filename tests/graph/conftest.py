@@ -191,6 +191,8 @@ def sinks(name: str) -> Sinks:
         ledger=WriteMemory(f"{name}/ledger"),
         dead_articles=WriteMemory(f"{name}/dead"),
         dead_feeds=WriteMemory(f"{name}/dead"),
+        dead_stories=WriteMemory(f"{name}/dead"),
+        dead_spikes=WriteMemory(f"{name}/dead"),
     )
 
 

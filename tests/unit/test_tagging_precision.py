@@ -1,0 +1,125 @@
+"""Kinds of mistakes that reading the feeds showed: for each an invented text and its true twin."""
+
+from __future__ import annotations
+
+import pytest
+
+from deploy.topic_files import PACKAGED, read_topic_files
+from pipeline.rules.tagging import Tagger
+from pipeline.rules.topic_file import TopicSet
+
+JC, TW, UT = "japan-china", "taiwan", "us-trade"
+
+
+@pytest.fixture(scope="module")
+def tagger() -> Tagger:
+    return Tagger(TopicSet.parse(read_topic_files(PACKAGED)))
+
+
+LEVELS = {
+    # An act, and somebody's opinion of it.
+    "en: an act": ("PLA warships fire missiles near Taiwan", TW, 3),
+    "en: an analysis of it": ("Analysis: why PLA warships fire missiles near Taiwan", TW, 1),
+    "ja: an act": ("尖閣沖で中国海警の船が機関砲を発射", JC, 3),
+    "ja: an essay on it": ("【論考】尖閣沖で中国海警の船が機関砲を撃つ日", JC, 1),
+    "zh-Hans: an act": ("解放军军舰在台湾海峡实弹射击", TW, 3),
+    "zh-Hans: a column on it": ("专栏：解放军军舰在台湾海峡实弹射击之后", TW, 1),
+    "zh-Hant: an act": ("共軍軍艦在台灣海峽實彈射擊", TW, 3),
+    "zh-Hant: a column on it": ("投書：共軍軍艦在台灣海峽實彈射擊之後", TW, 1),
+    "zh-Hant: a tariff": ("川普宣布對台灣腳踏車課徵關稅", UT, 2),
+    "zh-Hant: a column on tariffs": ("風評：川普對台灣腳踏車課徵關稅的代價", UT, 1),
+    # What is, and what experts think could be.
+    "en: a blockade": ("China announces blockade drills around Taiwan", TW, 3),
+    "en: a blockade on paper": ("A blockade of Taiwan would fail, think tank finds", TW, 1),
+    "ja: a blockade": ("中国軍が台湾を封鎖する演習を発表", TW, 3),
+    "ja: a blockade on paper": ("台湾封鎖なら物流は一週間で止まる、専門家が試算", TW, 1),
+    "zh-Hans: a blockade": ("东部战区宣布封锁台湾周边海域演习", TW, 3),
+    "zh-Hans: a blockade on paper": ("智库：封锁台湾将拖垮全球航运", TW, 1),
+    "zh-Hant: a blockade": ("共軍宣布封鎖台灣周邊海域", TW, 3),
+    "zh-Hant: a blockade on paper": ("學者：封鎖台灣將拖垮全球航運", TW, 1),
+    # The other side's forces, and Taiwan's yearly drill.
+    "en: the yearly drill": ("Han Kuang drill tests reservists in Taiwan", TW, 1),
+    "en: their ships at the drill": ("Chinese warships shadow Han Kuang drill in Taiwan", TW, 3),
+    "ja: the yearly drill": ("台湾の漢光演習、予備役も参加", TW, 1),
+    "ja: their ships at the drill": ("台湾の漢光演習、中国の軍艦が沖合に", TW, 3),
+    "zh: the yearly drill": ("漢光演習登場 後備部隊報到", TW, 1),
+    "zh: their ships at the drill": ("漢光演習期間 中國軍艦逼近台灣東部", TW, 3),
+    # A storm empties the sea.
+    "zh: ships before a storm": ("颱風逼近 台海僅一艘共艦活動", TW, 1),
+    "zh: fire in spite of a storm": ("颱風逼近 共軍仍在台海實彈射擊", TW, 3),
+    # Arms that are bought are not used.
+    "en: missiles on order": ("Taiwan awaits delivery of shore missiles", TW, 1),
+    "en: missiles fired": ("Missiles land in waters off Taiwan", TW, 3),
+    "ja: missiles on order": ("台湾、国産ミサイルの量産を前倒し", TW, 1),
+    "ja: missiles fired": ("台湾沖に中国軍のミサイル", TW, 3),
+    "zh: missiles on order": ("台灣下訂岸置飛彈 產量不足", TW, 1),
+    "zh: missiles fired": ("飛彈落入台灣東部外海", TW, 3),
+    # Passing through.
+    "en: a president's stopover": ("Taiwan's Lai begins transit through Hawaii", TW, 1),
+    "en: a ship's passage": ("Destroyer transits the Taiwan Strait", TW, 3),
+    "ja: a bill passes": ("台湾の立法院、選挙法の改正案が通過", TW, 0),
+    "ja: a ship passes": ("カナダ軍の艦が台湾海峡を通過", TW, 3),
+    # A poll is no probe.
+    "ja: a poll": ("日中関係「悪化」が九割、世論調査", JC, 1),
+    "ja: a probe": ("中国、日本製の樹脂に反ダンピング調査", JC, 2),
+    "zh: a poll": ("民意调查：多数受访者认为中日关系紧张", JC, 1),
+    "zh: a probe": ("中国对日本产树脂发起反倾销调查", JC, 2),
+    # Goods that helps and that hits.
+    "zh: a rate that helps": ("台灣關稅低於鄰國 有助外銷", TW, 1),
+    "zh: a rate that hits": ("美國對台灣課徵新關稅", TW, 2),
+    # Bans in every form.
+    "ja: goods banned": ("米政府、中国製の監視カメラの輸入を禁止へ", UT, 2),
+    "ja: rules extended": ("米、輸入規制の対象拡大 中国の綿製品", UT, 2),
+    "ja: a ban eased": ("米、中国製カメラの輸入禁止を緩和", UT, 0),
+    # Who is accused of meddling.
+    "zh: meddling": ("國安局：中共介入台灣選舉", TW, 1),
+}
+
+
+@pytest.mark.parametrize(("text", "topic", "level"), LEVELS.values(), ids=LEVELS.keys())
+def test_a_level_needs_an_act(tagger: Tagger, text: str, topic: str, level: int) -> None:
+    tags = {tag.topic: tag.escalation for tag in tagger.tag(text, "").topics}
+    assert tags.get(topic) == level
+
+
+TOPICS: dict[str, tuple[str, str, bool]] = {
+    "zh: letters of two words are no warplane": ("里長辯稱統戰機構只是廣告", "force", False),
+    "zh: not to lose to a beauty is no export": ("議長自認不輸美女主播", UT, False),
+    "zh: exports to America": ("鋼鐵輸美改採配額", UT, True),
+    "zh: banks of a river": ("兩岸燈會點亮淡水河", TW, False),
+    "zh: the two sides": ("兩岸燈會停辦 陸委會：對岸片面喊停", TW, True),
+    "zh: a candidate on parks": ("沈伯洋：北市府應整修河濱步道", TW, False),
+    "zh: a candidate on the nation": ("沈伯洋：立委應速審國防預算", TW, True),
+    "zh: a fortune teller": ("命理師算命：台海明年平安", TW, False),
+    "zh: the strait itself": ("國防部長：台海明年仍有風險", TW, True),
+    "zh: a concert": ("台美樂手同台 爵士之夜滿座", TW, False),
+    "zh: talks": ("台美談判代表會面 關稅是焦點", TW, True),
+    "en: what a guest wore": ("A visitor's outfit in Taiwan delights fashion writers", TW, False),
+    "en: a guest's visit": ("Senators visit Taiwan to back its defense", TW, True),
+    "ja: a concert": ("台湾と沖縄の若手が音楽祭で共演", TW, False),
+    "ja: a guest's visit": ("米議員団が訪台、頼総統と会談", TW, True),
+    "zh: Americans at practice": ("沖繩美軍戰機演練 目標瞄準共軍", JC, False),
+    "zh: the neighbours' forces": ("共軍編隊穿越沖繩外海 日防衛省監控", JC, True),
+    "ja: Americans at practice": ("沖縄の米海兵隊、中国軍を想定し訓練", JC, False),
+    "ja: the neighbours' forces": ("中国軍の編隊が沖縄沖を航行", JC, True),
+    "ja: another war": ("イラン情勢の緊張、日本と中国の海運に懸念", JC, False),
+    "ja: the same without a war": ("東シナ海の緊張、日本と中国の対立に懸念", JC, True),
+    "en: another war": ("Hormuz tensions worry Japan and Chinese shippers", JC, False),
+    "en: the same without a war": ("Tensions with Japan worry Chinese shippers", JC, True),
+    "zh: another war": ("伊朗局势紧张 日本与中国航运业担忧压力", JC, False),
+    "zh: the same without a war": ("日本与中国关系紧张 航运业担忧压力", JC, True),
+    "en: ships before a storm": ("Typhoon clears warships from the Taiwan Strait", TW, False),
+    "en: ships and no storm": ("Warships return to the Taiwan Strait", TW, True),
+    "ja: ships before a storm": ("台風接近、台湾海峡の軍艦は一隻に", TW, False),
+    "ja: ships and no storm": ("台湾海峡に軍艦二隻、台湾軍が警戒", TW, True),
+    "ja: the oil market": ("原油が急騰、米国でガソリンの輸出禁止を求める声", UT, False),
+    "ja: a ban on chips": ("米国、先端半導体の輸出禁止を拡大", UT, True),
+}
+
+
+@pytest.mark.parametrize(("text", "topic", "is_on"), TOPICS.values(), ids=TOPICS.keys())
+def test_a_topic_is_the_subject(tagger: Tagger, text: str, topic: str, is_on: bool) -> None:
+    if topic == "force":
+        assert all(tag.escalation < 3 for tag in tagger.tag(text, "").topics)
+    else:
+        assert (topic in {tag.topic for tag in tagger.tag(text, "").topics}) is is_on

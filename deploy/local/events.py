@@ -38,6 +38,7 @@ _WORDS: Final[dict[str, str]] = {
     "rules-live": "  rules {version} have read all that Kafka retains, and are live",
     "not-restored": "  checkpoint {checkpoint} is no use: {reason}",
     "job-restarted": "the engine has restarted the pipeline's job: {reason}",
+    "job-left": "the pipeline's job is left on Flink: {reason}",
     "stopping": "stopping …",
     "stopped": "stopped",
 }

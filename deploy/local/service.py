@@ -66,9 +66,18 @@ def _run(settings: Settings, layout: Layout, tell: Listener) -> None:
             asyncio.run(supervisor.run(on_ready))
         finally:
             forget_ready(layout.run)
-            if plan.engine.flink is not None:
-                OurJobs(plan.engine, FlinkRest(plan.engine.rest)).end_all()
+            _end_jobs(plan, tell)
         tell({"event": "stopped"})
+
+
+def _end_jobs(plan: Plan, tell: Listener) -> None:
+    """On a Flink of the user's the job would run on, with nobody to do its work."""
+    if plan.engine.flink is None:
+        return
+    try:
+        OurJobs(plan.engine, FlinkRest(plan.engine.rest)).end_all()
+    except Fault as e:
+        tell({"event": "job-left", "reason": str(e)})
 
 
 def _ready_event(plan: Plan, supervisor: Supervisor) -> dict[str, Any]:

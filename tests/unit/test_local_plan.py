@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import CommandError, Fault, Refused, WrongUse
-from deploy.local import java, plan, ports
+from deploy.local import java, plan, ports, service
 from deploy.local.backoff import Backoff
 from deploy.local.engine import EnginePorts, EngineSetup
 from deploy.local.flink import FlinkRest, JobView
@@ -295,3 +295,17 @@ def test_on_a_flink_with_jobs_of_others_only_ours_are_seen_and_ended(tmp_path: P
     assert ours.active() == ["b"]
     ours.end_all()
     assert busy.ended == ["b"]
+
+
+def test_a_job_that_cannot_be_ended_at_a_stop_is_told_and_hides_no_other_fault(
+    tmp_path: Path,
+) -> None:
+    nobody = f"127.0.0.1:{ports.find_free()}"
+    settings = Settings(home=tmp_path, flink_rest=nobody)
+    setup = plan.engine_setup(settings, Layout(tmp_path), tmp_path, tmp_path)
+    events: list[dict[str, object]] = []
+
+    service._end_jobs(plan.Plan(settings, Layout(tmp_path), None, setup), events.append)
+
+    assert [e["event"] for e in events] == ["job-left"]
+    assert nobody in str(events[0]["reason"])

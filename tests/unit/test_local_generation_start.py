@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy.errors import Fault
 from deploy.local import pipeline_job
 from deploy.local.checkpoints import JobNote
 from deploy.local.engine import EnginePorts, EngineSetup
@@ -106,6 +108,33 @@ def test_the_job_that_runs_by_these_rules_is_attached_to(tmp_path: Path, flink: 
 
     assert take_up(tmp_path)["how"] == "attached"
     assert len(flink.submitted) == 1
+
+
+def test_a_job_that_talks_to_another_kafka_is_ended_and_goes_on_from_its_checkpoint(
+    tmp_path: Path, flink: FakeFlink
+) -> None:
+    """On a Flink of the user's it outlives a killed service, whose Kafka is elsewhere by now."""
+    take_up(tmp_path)
+    folder = checkpoint(tmp_path, flink)
+    events: list[dict[str, Any]] = []
+    moved = replace(job(tmp_path, events), kafka="elsewhere")
+
+    assert moved._attach() is None
+    moved._start()
+
+    assert flink.cancelled == {"job-1"}
+    assert (events[-1]["how"], events[-1]["checkpoint"]) == ("restored", str(folder))
+
+
+def test_a_flink_of_the_user_that_does_not_answer_gets_no_second_job(
+    tmp_path: Path, flink: FakeFlink
+) -> None:
+    made = job(tmp_path, [])
+    theirs = replace(made, engine=replace(made.engine, flink="flink:8081"))
+
+    with pytest.raises(Fault, match="no job"):
+        theirs.run()
+    assert flink.submitted == []
 
 
 def test_a_job_of_other_rules_is_ended_and_a_replay_follows(

@@ -13,10 +13,11 @@ import itertools
 import logging
 import random
 import secrets
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import sqlalchemy as sa
 
@@ -30,7 +31,7 @@ from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.fetch import Fetcher, FetchResult, Outcome, Validators
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.journal import Batcher, Journal
-from connectors.feeds.lanes import Lanes
+from connectors.feeds.lanes import UNPROVEN_SHARE, Lanes, NoPlaceError, is_proven
 from connectors.feeds.moves import asked_url
 from connectors.feeds.parse.model import ParsedFeed
 from connectors.feeds.parse_workers import WorkerStartError
@@ -39,15 +40,21 @@ from connectors.feeds.state.records import FeedRow, FinishedPoll, Outgoing, Seen
 from connectors.feeds.state.store import FeedStore
 from pipeline.contracts.clock import Clock, SystemClock
 from pipeline.contracts.codec import encode
+from pipeline.contracts.records import Article
 
 _LOG: Final = logging.getLogger(__name__)
 _TICK: Final = 0.25  # seconds between two looks at who is due
 _KEEP_SEEN: Final = 60 * 86_400.0
 """Seconds after which an entry that left its feed is forgotten: as long as Kafka keeps articles."""
 
-
 _DATABASE_PAUSE: Final = 2.0  # seconds
 _LATER: Final = 60.0  # seconds until a feed is asked again whose poll we broke ourselves
+_LARGE_BODY: Final = 256 * 1024
+"""Bytes whose digest is made aside."""
+_MANY: Final = 100
+"""Entries that are looked through aside: each takes 25 µs."""
+
+T = TypeVar("T")
 
 
 class Parser(Protocol):
@@ -86,7 +93,8 @@ class PollerSettings:
     slow_places: int = 256
     """Fetches that last, at a time."""
     large_bodies: int = 12
-    """Bodies of more than `FetchLimits.large` in memory at a time, from the fetch to Kafka."""
+    """Bodies of more than `FetchLimits.large` in memory at a time, from the fetch to Kafka; feeds
+    that have not proved themselves have a quarter of this room."""
     spread: float = 60.0
     """Seconds over which feeds that are new fall due."""
 
@@ -126,7 +134,12 @@ class Poller:
         self._recovery: asyncio.Task[None] | None = None
         self._lanes = Lanes(settings.places, settings.slow_places)
         self._seen = Batcher(self._seen_all, database)
-        self._large = asyncio.Semaphore(settings.large_bodies)
+        few = max(1, int(UNPROVEN_SHARE * settings.large_bodies))
+        self._large_unproven = asyncio.Semaphore(few)
+        self._large_proven = asyncio.Semaphore(max(1, settings.large_bodies - few))
+        self._heavy = ThreadPoolExecutor(1, thread_name_prefix="heavy")
+        self._overstayed: set[str] = set()
+        """Feeds that were cut short: slow ones until they answer in time."""
         self._pages = pages
         self._nudged: set[str] = set()
 
@@ -143,7 +156,7 @@ class Poller:
         prune_at = self._now() + 3600
         try:
             while not stop.is_set():
-                now = self._now()
+                now, turn = self._now(), self._clock.monotonic()
                 try:
                     if now >= beat_at:
                         beat_at = now + self._store.lease_seconds / 4
@@ -151,12 +164,12 @@ class Poller:
                     if now >= prune_at:
                         prune_at = now + 86_400
                         await self._in_database(self._store.prune, now - _KEEP_SEEN)
-                    await self._start_due(now)
+                    await self._start_due(now, turn, stop)
                 except sa.exc.OperationalError as e:
                     # A full disk, a database that is away: nobody is asked until it is back.
                     _LOG.warning("the state cannot be used: %s; waiting", e.orig)
                     await self._clock.asleep(_DATABASE_PAUSE)
-                await self._pause(stop)
+                await self._pause(turn + self._tick, stop)
         finally:
             tasks: list[asyncio.Task[Any]] = [*self._active.values()]
             if self._recovery is not None:
@@ -164,6 +177,7 @@ class Poller:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._heavy.shutdown(wait=False)
             with suppress(sa.exc.OperationalError):  # they run out by themselves
                 await self._in_database(self._store.release)
 
@@ -186,14 +200,16 @@ class Poller:
         full = schedule.is_full_due(row, now)
         url = asked_url(row, feed.url, full)
         asked = Validators() if full else Validators(row.etag, row.last_modified)
-        result = await self._fetcher.fetch(
-            url, asked, before_large=lambda: held.enter_async_context(self._large)
-        )
+        room = self._large_proven if is_proven(row) else self._large_unproven
+        async with self._lanes.fetching():
+            result = await self._fetcher.fetch(
+                url, asked, before_large=lambda: held.enter_async_context(room)
+            )
         result = result.believed()
         parsed, accepted = None, None
         digest = row.body_digest
         if result.outcome is Outcome.OK:
-            digest = hashlib.blake2b(result.body, digest_size=16).hexdigest()
+            digest = await self._aside(len(result.body) > _LARGE_BODY, _digest, result.body)
             # The same bytes as last time hold nothing new, whatever the status says.
             if digest != row.body_digest:
                 parsed = await self._parser.parse(
@@ -208,13 +224,16 @@ class Poller:
         if parsed is not None and parsed.ok:
             known = await self._seen(feed.feed_id)
             anew = is_met_anew(row.last_answer_at, now)
-            accepted = accept(feed, parsed, known, self._clock.now(), anew)
+            accepted = await self._aside(
+                len(parsed.entries) > _MANY, accept, feed, parsed, known, self._clock.now(), anew
+            )
         result = replace(result, body=b"")
         if accepted is not None and feed.full_text and self._pages is not None:
             # The feed's own request is over: its place at the host is for the pages.
             with self._hosts.lent(parse_address(url).host):
-                articles = await self._pages.fill(accepted.articles)
-            accepted = replace(accepted, articles=articles)
+                filled = await self._pages.fill(accepted.articles)
+            accepted = replace(accepted, articles=filled)
+        articles = accepted.articles if accepted else ()
         finished = FinishedPoll(
             f"{self._run}-{next(self._poll_number):010}",
             effect_of(
@@ -224,10 +243,7 @@ class Poller:
                 self._hosts.is_own(row.host),
                 self._rng,
             ),
-            tuple(
-                Outgoing(a.article_id.encode("utf-8", "surrogatepass"), encode(a))
-                for a in (accepted.articles if accepted else ())
-            ),
+            await self._aside(len(articles) > _MANY, _outgoing, articles),
         )
         await self._journal.commit(finished)
         self._observer.polled(feed, result, accepted)
@@ -252,7 +268,7 @@ class Poller:
 
     # -- who is due -------------------------------------------------------------------------------
 
-    async def _start_due(self, now: float) -> None:
+    async def _start_due(self, now: float, turn: float, stop: asyncio.Event) -> None:
         if self._nudged:
             nudged, self._nudged = self._nudged, set()
             await self._in_database(self._store.make_due, tuple(nudged), now)
@@ -261,31 +277,41 @@ class Poller:
             return
         rows: list[FeedRow] = await self._in_database(self._store.claim, now, free)
         deferred: dict[str, float] = {}
-        for row in rows:
+        for n, row in enumerate(rows):
+            # One after the other over the whole tick: many at once would wait for each other.
+            await self._pause(turn + n * self._tick / len(rows), stop)
+            if stop.is_set():
+                break  # those left are released at the end
             feed = self._feeds.get(row.feed_id)
             if feed is None or row.feed_id in self._active:
-                deferred[row.feed_id] = now + 60
+                deferred[row.feed_id] = self._now() + 60
                 continue
             # The host that is dialled: for a feed that has moved not the listed one.
             host = row.host
             if row.moved_to is not None:
                 url = asked_url(row, feed.url, schedule.is_full_due(row, now))
                 host = parse_address(url).host
-            wait = self._hosts.wait(host, now)
-            if wait > 0:
-                deferred[row.feed_id] = now + wait
-            elif row.slow and not self._lanes.has_slow_place:
-                deferred[row.feed_id] = now + 5
+            if (wait := self._wait(row, host)) > 0:
+                deferred[row.feed_id] = self._now() + wait
             else:
                 self._start(row, feed, host)
         if deferred:
             await self._in_database(self._store.defer, deferred)
 
+    def _wait(self, row: FeedRow, host: str) -> float:
+        """Seconds until this feed may be looked at again; 0: it may be asked now."""
+        now = self._now()
+        wait = self._hosts.wait(host, now)
+        return wait or self._lanes.wait(now, self._is_slow(row), is_proven(row))
+
+    def _is_slow(self, row: FeedRow) -> bool:
+        return row.slow or row.feed_id in self._overstayed
+
     def _start(self, row: FeedRow, feed: Feed, host: str) -> None:
         self._hosts.enter(host, self._now())
         task = asyncio.create_task(self._guarded(row, feed), name=f"poll {row.feed_id}")
         self._active[row.feed_id] = task
-        self._lanes.enter(task, slow=row.slow)
+        self._lanes.enter(task, self._is_slow(row), is_proven(row))
         task.add_done_callback(lambda t: self._ended(row, host, t))
 
     def _ended(self, row: FeedRow, host: str, task: asyncio.Task[None]) -> None:
@@ -296,6 +322,11 @@ class Poller:
     async def _guarded(self, row: FeedRow, feed: Feed) -> None:
         try:
             await self.poll(row, feed)
+            self._overstayed.discard(row.feed_id)
+        except NoPlaceError:
+            _LOG.debug("%s is asked again as a slow feed: it lasts, and they are many", row.feed_id)
+            self._overstayed.add(row.feed_id)
+            await self._later(row)
         except LeaseLostError:
             _LOG.info(
                 "a poll of %s was dropped: the feed is not leased to us any more", row.feed_id
@@ -316,13 +347,23 @@ class Poller:
         with suppress(sa.exc.OperationalError):
             await self._in_database(self._store.defer, {row.feed_id: later})
 
-    async def _pause(self, stop: asyncio.Event) -> None:
-        tick = min(_TICK, self._settings.pace.shortest / 10)
+    @property
+    def _tick(self) -> float:
+        return min(_TICK, self._settings.pace.shortest / 10)
+
+    async def _pause(self, until: float, stop: asyncio.Event) -> None:
+        """Wait until the clock's ``monotonic`` says ``until``, or ``stop``."""
         try:
-            async with asyncio.timeout(tick):
+            async with asyncio.timeout(max(0.0, until - self._clock.monotonic())):
                 await stop.wait()
         except TimeoutError:
             pass
+
+    async def _aside(self, is_heavy: bool, work: Callable[..., T], *arguments: Any) -> T:
+        """The result of ``work``; what takes milliseconds runs in a thread, one at a time."""
+        if not is_heavy:
+            return work(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._heavy, work, *arguments)
 
     # -- inside -----------------------------------------------------------------------------------
 
@@ -339,3 +380,13 @@ class Poller:
 
     async def _in_database(self, work: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()
+
+
+def _outgoing(articles: Sequence[Article]) -> tuple[Outgoing, ...]:
+    return tuple(
+        Outgoing(a.article_id.encode("utf-8", "surrogatepass"), encode(a)) for a in articles
+    )

@@ -164,11 +164,11 @@ class _Topic:
             if not self._waiting and due > silent_from:
                 due = max(due, now - (now - _EPOCH) % BUCKET)
             # All of them came before ``due``: ticks are made up to an arrival before it is heard.
-            for _, record in self._waiting:
+            for at, record in self._waiting:
                 if isinstance(record, FeedStatus):
-                    self._detector.exposure(record)
+                    self._detector.exposure(record, at)
                 else:
-                    self._detector.observe(record)
+                    self._detector.observe(record, at)
             self._waiting.clear()
             self._last = due
             result = self._detector.tick(due)

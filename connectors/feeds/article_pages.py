@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import replace
+from enum import StrEnum
 from typing import Final, Protocol
 
 from connectors.feeds.address import parse_address
@@ -16,6 +18,7 @@ from connectors.feeds.errors import AddressError
 from connectors.feeds.fetch import Fetcher, Outcome
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.parse_workers import WorkerStartError
+from connectors.feeds.robots import Wish
 from pipeline.contracts.clock import Clock, SystemClock
 from pipeline.contracts.records import Article
 
@@ -27,6 +30,28 @@ AT_MOST: Final = 20
 """Pages of one poll; with a second between two requests to a host more would not end in time."""
 BODIES: Final = 4
 """Large pages in memory at a time, over all feeds."""
+
+
+class Page(StrEnum):
+    """How a page ended. A metric label."""
+
+    TEXT = "text"
+    """Its text is the article's summary now."""
+    NO_TEXT = "no_text"
+    """None in it, or less than the feed gives."""
+    DISALLOWED = "disallowed"
+    """The site's robots.txt does not want it fetched."""
+    FAILED = "failed"
+    LEFT_OUT = "left_out"
+    """There was no time for it."""
+
+
+class RobotsFile(Protocol):
+    """Who knows what sites want: `robots.Robots`."""
+
+    async def wish(self, url: str) -> Wish:
+        """What the site of ``url`` wants of us."""
+        ...
 
 
 class Extractor(Protocol):
@@ -45,9 +70,14 @@ class ArticlePages:
         fetcher: Fetcher,
         extractor: Extractor,
         hosts: Hosts,
+        robots: RobotsFile,
         clock: Clock | None = None,
         longest: float = LONGEST,
+        on_page: Callable[[Page], None] = lambda _: None,
     ) -> None:
+        """``on_page`` is told how each page ended."""
+        self._robots = robots
+        self._on_page = on_page
         self._fetcher = fetcher
         self._extractor = extractor
         self._hosts = hosts
@@ -62,30 +92,40 @@ class ArticlePages:
         """
         filled = list(articles)
         wanted = [n for n, a in enumerate(articles) if a.link is not None and not a.backfill]
+        left = len(wanted)
         try:
             async with asyncio.timeout(self._longest):
                 for n in wanted[:AT_MOST]:
-                    filled[n] = await self._filled(articles[n])
+                    filled[n], page = await self._filled(articles[n])
+                    self._on_page(page)
+                    left -= 1
         except TimeoutError:
             _LOG.info("pages of %s took too long; the rest goes without", articles[0].feed_id)
         except WorkerStartError as e:
             _LOG.error("articles go without the text of their pages: %s", e)
+        for _ in range(left):
+            self._on_page(Page.LEFT_OUT)
         return tuple(filled)
 
-    async def _filled(self, article: Article) -> Article:
-        page_text = await self._text(article.link or "")
-        if page_text is None or len(page_text) <= len(article.summary):
-            return article
-        return replace(article, summary=page_text)
+    async def _filled(self, article: Article) -> tuple[Article, Page]:
+        page, text = await self._text(article.link or "")
+        if text is None:
+            return article, page
+        if len(text) <= len(article.summary):
+            return article, Page.NO_TEXT
+        return replace(article, summary=text), Page.TEXT
 
-    async def _text(self, url: str) -> str | None:
+    async def _text(self, url: str) -> tuple[Page, str | None]:
         try:
             host = parse_address(url).host
+            wish = await self._robots.wish(url)
         except AddressError:
-            return None
-        while (wait := self._hosts.wait(host, self._now())) > 0:
-            await self._clock.asleep(wait)
-        self._hosts.enter(host, self._now())
+            return Page.FAILED, None
+        if not wish.allowed:
+            return Page.DISALLOWED, None
+        await self._hosts.turn(host, self._clock)
+        if wish.delay:
+            self._hosts.hold(host, self._now() + wish.delay)
         room = _Room(self._bodies)
         try:
             try:
@@ -93,8 +133,9 @@ class ArticlePages:
             finally:
                 self._hosts.leave(host)
             if page.outcome is not Outcome.OK:
-                return None
-            return await self._extractor.extract(page.body, page.content_type)
+                return Page.FAILED, None
+            text = await self._extractor.extract(page.body, page.content_type)
+            return Page.NO_TEXT, text
         finally:
             room.give_back()
 

@@ -150,9 +150,7 @@ class _Search:
             AddressError: it is no address.
         """
         host = parse_address(url).host
-        while (wait := self._hosts.wait(host, self._now())) > 0:
-            await self._clock.asleep(wait)
-        self._hosts.enter(host, self._now())
+        await self._hosts.turn(host, self._clock)
         try:
             result = await self._fetcher.fetch(url)
         finally:
@@ -160,9 +158,6 @@ class _Search:
         if result.outcome is not Outcome.OK:
             return result, None
         return result, await self._parser.parse(result.body, result.content_type, result.final_url)
-
-    def _now(self) -> float:
-        return self._clock.now().timestamp()
 
 
 def _absolute(links: tuple[str, ...] | list[str], base_url: str) -> list[str]:

@@ -22,7 +22,7 @@ def is_installed() -> bool:
     """Whether the extra ``fulltext`` is installed."""
     from importlib.util import find_spec
 
-    return find_spec("trafilatura") is not None
+    return all(find_spec(name) is not None for name in ("trafilatura", "protego"))
 
 
 def extract(page: bytes, content_type: str | None) -> str | None:

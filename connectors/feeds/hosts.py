@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from pipeline.contracts.clock import Clock
+
 AT_A_TIME: Final = 2
 OWN_AT_A_TIME: Final = 32
 SPACING: Final = 1.0
@@ -23,7 +25,7 @@ class _Host:
     free_at: float = 0.0
     """When the next request may begin."""
     queue_end: float = 0.0
-    """The last time that was given to one who waits."""
+    """The first time that is given to nobody who waits."""
 
 
 class Hosts:
@@ -53,8 +55,11 @@ class Hosts:
         spacing = 0.0 if host in self._own else self._spacing
         if state.active < most and state.free_at <= now:
             return 0.0
-        state.queue_end = max(state.queue_end, state.free_at, now) + spacing
-        return max(state.queue_end - now, 0.1)
+        # A place is given back at no time that is known: that one is looked at again later.
+        soonest = now + spacing if state.active >= most else now
+        turn = max(state.queue_end, state.free_at, soonest)
+        state.queue_end = turn + spacing
+        return max(turn - now, 0.1)
 
     def enter(self, host: str, now: float) -> None:
         """A request to ``host`` begins."""
@@ -63,6 +68,17 @@ class Hosts:
         state.active += 1
         if host not in self._own:
             state.free_at = max(state.free_at, now + self._spacing)
+
+    async def turn(self, host: str, clock: Clock) -> None:
+        """Wait until ``host`` may be asked, and begin."""
+        while (wait := self.wait(host, clock.now().timestamp())) > 0:
+            await clock.asleep(wait)
+        self.enter(host, clock.now().timestamp())
+
+    def hold(self, host: str, until: float) -> None:
+        """No request to ``host`` before ``until``: it asks for longer pauses than ours."""
+        state = self._hosts.setdefault(host, _Host())
+        state.free_at = max(state.free_at, until)
 
     def leave(self, host: str) -> None:
         """It is over."""

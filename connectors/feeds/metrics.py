@@ -7,6 +7,7 @@ from typing import Any, Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from connectors.feeds.accept import Accepted
+from connectors.feeds.article_pages import Page
 from connectors.feeds.feed_list import Feed
 from connectors.feeds.fetch import FetchResult
 from connectors.feeds.parse.model import DocumentReason
@@ -58,6 +59,10 @@ class FeedMetrics:
     def parser_killed(self, reason: DocumentReason) -> None:
         """A parser process was ended for breaking a limit."""
         self._of("parser_kills").labels(_LIMITS.get(reason, "crash")).inc()
+
+    def page_ended(self, page: Page) -> None:
+        """The page of an article of a ``full_text`` feed was fetched, or not."""
+        self._of("pages").labels(page).inc()
 
     def publish_failed(self, deliveries: int) -> None:
         """Deliveries to Kafka failed; they are tried again."""

@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from connectors.bus.base import Publisher
 from connectors.bus.errors import BusError, Unavailable
 from connectors.bus.kafka import KafkaPublisher
-from connectors.feeds import full_text
+from connectors.feeds import full_text, robots
 from connectors.feeds.article_pages import ArticlePages
 from connectors.feeds.errors import FeedListError
 from connectors.feeds.feed_list import FeedList, read_feed_list
@@ -189,7 +189,9 @@ class _Parts:
         config = self._config
         limits = replace(config.limits, max_bytes=MAX_PAGE_BYTES, total=PAGE_SECONDS)
         fetcher = _fetcher(config, limits)
-        return ArticlePages(fetcher, pool, hosts)
+        limits = replace(limits, max_bytes=robots.MAX_BYTES)
+        rules = robots.Robots(Fetcher(Guard(config.allow_hosts), config.user_agent, limits), hosts)
+        return ArticlePages(fetcher, pool, hosts, rules, on_page=self._metrics.page_ended)
 
     async def run(self, feeds: FeedList, stop: asyncio.Event) -> None:
         beginning = asyncio.create_task(self._begin(feeds))

@@ -82,6 +82,12 @@ FEEDS: Final[tuple[Metric, ...]] = (
         "Articles in the journal that Kafka has not acknowledged.",
     ),
     Metric(
+        "straitwatch_feeds_pages",
+        Kind.COUNTER,
+        "Pages of articles of full_text feeds: text, no_text, disallowed, failed, left_out.",
+        ("outcome",),
+    ),
+    Metric(
         "straitwatch_feeds_parser_kills",
         Kind.COUNTER,
         "Parser processes ended for breaking a limit.",

@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.engine, pytest.ma
 
 EMPTY = {
     "sum by (limit) (increase(straitwatch_feeds_parser_kills_total[1h]))": "no parser was killed",
+    "sum by (outcome) (increase(straitwatch_feeds_pages_total[1h]))": "no feed wants full text",
     "increase(straitwatch_desk_unreadable_records_total[1h])": "the desk could read every record",
 }
 """Queries that rightly have no data in a run where all goes well, and why."""

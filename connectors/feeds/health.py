@@ -18,6 +18,8 @@ SILENT_GAPS: Final = 20
 """Silence of so many usual gaps, and of the times below at least, is out of the ordinary."""
 QUIET_AFTER: Final = 6 * HOUR
 SILENT_AFTER: Final = DAY
+SILENT_UNKNOWN: Final = 7 * DAY
+"""The same for a feed that has had nothing new since we know it: it has no usual gap yet."""
 
 
 def health(row: FeedRow, now: float) -> tuple[State, str]:
@@ -30,7 +32,7 @@ def health(row: FeedRow, now: float) -> tuple[State, str]:
     if row.last_polled_at is None:
         return State.NEW, "not asked yet"
     if row.outcome == Outcome.GONE and row.failures >= GONE_SIGHTINGS:
-        return State.GONE, f"said {row.failures} times in a row that it is gone for good (410)"
+        return State.GONE, f"says that it is gone for good (410), {row.failures} failures in a row"
     if row.failures >= FAILURES:
         return State.FAILING, f"{row.failures} failures in a row, the last: {row.reason}"[:300]
     if row.last_entries == 0:
@@ -45,6 +47,9 @@ def _by_rhythm(row: FeedRow, now: float) -> tuple[State, str]:
     if gap is not None and silence > max(SILENT_GAPS * gap, SILENT_AFTER):
         usual = f"usual: every {say_seconds(gap)}"
         return State.SILENT_ZERO, f"it answers, but nothing new for {say_seconds(silence)}; {usual}"
+    if gap is None and silence > SILENT_UNKNOWN:
+        met = say_seconds(silence)
+        return State.SILENT_ZERO, f"it answers, but nothing new since we know it, for {met}"
     if silence > max(QUIET_GAPS * (gap or 0.0), QUIET_AFTER):
         return State.QUIET, f"nothing new for {say_seconds(silence)}"
     return State.HEALTHY, ""

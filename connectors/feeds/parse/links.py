@@ -14,7 +14,7 @@ from connectors.feeds.parse.limits import MAX_LINK
 _EDGES: Final = "".join(map(chr, range(0x21))) + "\u00a0\u3000\ufeff"
 _DROPPED = re.compile("[\t\n\r]")
 """Browsers drop them wherever they stand (URL standard, basic URL parser)."""
-_NEVER = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+_NEVER = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ufffd]")
 _ESCAPED = re.compile(
     '[\\s"<>\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f]'
 )

@@ -70,7 +70,7 @@ _WHOLE_TAG = re.compile(
 _NEEDS_CARE = re.compile(
     rf"<(?:[!?]|(?:[\w-]{{1,20}}:)?(?:{_SKIPPED_NAMES.replace(' ', '|')})\b)", re.IGNORECASE
 )
-_LOOKS_LIKE_TAG = re.compile(r"<+(?=[A-Za-z/!?])")
+_LOOKS_LIKE_TAG = re.compile(r"(?<!<)<++(?=[A-Za-z/!?])")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,9}(?![0-9])|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});?")
 _MARKUP = re.compile(
     r"</?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>]{0,2000})?/?>|&[#A-Za-z][A-Za-z0-9]{1,31};"

@@ -1,4 +1,4 @@
-"""`straitwatch bench chaos, latency, replay`: runs of the whole service, on a stage of its own."""
+"""`straitwatch bench chaos, latency, replay, author`: the whole service on a stage of its own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def register_service(bench: typer.Typer) -> None:
     bench.command("chaos")(chaos)
     bench.command("latency")(latency)
     bench.command("replay")(replay)
+    bench.command("author")(author)
 
 
 def chaos(
@@ -52,6 +53,22 @@ def latency(
     from deploy.bench.latency import run_latency, table
 
     typer.echo(table(run_latency(_say, seconds, rate)))
+
+
+def author(
+    days: Annotated[int, typer.Option(min=8, help="Length of the archive.")] = 28,
+    a_day: Annotated[int, typer.Option("--a-day", min=100, help="Articles a day.")] = 1000,
+    share: Annotated[float, typer.Option(min=0.001, max=1, help="Of them on topic.")] = 0.05,
+) -> None:
+    """Time the loop of who writes topic files: export, backtest, compare, apply, warm again.
+
+    Example: straitwatch bench author --a-day 3000
+    """
+    from deploy.bench.author import run_author, table
+
+    report = run_author(days, a_day, share, _say)
+    typer.echo(table(report))
+    raise typer.Exit(0 if report.ok else 1)
 
 
 def replay(

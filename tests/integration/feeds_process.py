@@ -54,13 +54,18 @@ def await_ready(log: Path, told: int = 0) -> None:
     until(lambda: "ready" in log.read_text()[told:], lambda: log.read_text())
 
 
-def until(condition: Callable[[], bool], what: Callable[[], object], seconds: float = 60.0) -> None:
+def until(
+    condition: Callable[[], bool],
+    what: Callable[[], object],
+    seconds: float = 90.0,
+    every: float = 0.05,
+) -> None:
     """Wait until the condition holds; ``what`` tells how far it got when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail(f"not within {seconds:.0f} s: {what()}")
-        threading.Event().wait(0.05)
+        threading.Event().wait(every)
 
 
 def published(bootstrap: str, since: datetime) -> list[bytes]:
@@ -94,9 +99,12 @@ def settle(bootstrap: str, since: datetime, served: set[str], database_url: str)
     left: list[object] = []
 
     def settled() -> bool:
-        guids = {article(v).guid for v in published(bootstrap, since)}
         now = totals(database_url)
-        left[:] = [len(served - guids), now]
-        return served <= guids and now.pending == 0 and now.accepted >= len(served)
+        left[:] = [now]
+        if now.pending or now.accepted < len(served):
+            return False
+        missing = served - {article(v).guid for v in published(bootstrap, since)}
+        left.append(len(missing))
+        return not missing
 
-    until(settled, lambda: left)
+    until(settled, lambda: left, every=0.5)

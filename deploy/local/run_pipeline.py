@@ -66,6 +66,7 @@ def run_on_our_engine(settings: Settings) -> None:
                 voice.emit,
                 # A start of workers on a busy machine moves nothing for a while.
                 stalled_seconds=2 * settings.hung_seconds,
+                readers=settings.readers,
             ).run()
         except Fault as e:
             voice.report(fault=str(e))

@@ -12,7 +12,6 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,8 +24,7 @@ import psutil
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from connectors.bus.topics import ensure_topics
-from deploy.bench.load import word
-from deploy.bench.tagging import make_articles
+from deploy.bench.articles import make_texts
 from deploy.demo.stage import Service, running, stage_environment
 from deploy.errors import Fault
 from deploy.local.layout import Layout
@@ -39,10 +37,14 @@ from pipeline.contracts.records import Article, Ledger, TaggedArticle
 from pipeline.rules.tagging import Tagger
 
 BYTES: Final = 1_600
+_TEXT: Final = 1_240
+"""Bytes of title and summary in it."""
 SHARE: Final = 0.02
 PLAIN: Final = "bench.plain"
 IN_FLIGHT: Final = topics.MAX_IN_FLIGHT
 PATIENCE_SECONDS: Final = 600.0
+_FROM, _TO = 0.1, 0.9
+"""The middle of the backlog, where nothing starts and nothing runs dry."""
 PARTS: Final = ("kafka", "engine", "workers", "pipeline", "feeds", "desk", "supervisor")
 
 Say = Callable[[str], None]
@@ -56,7 +58,9 @@ class Drain:
     per_second: float
     """Between a tenth and nine tenths of the backlog."""
     cpu_us: dict[str, float]
-    """Processor time an article, by part, start included."""
+    """Processor time an article, by part, of the same time: what a start costs is not in it."""
+    tagged_behind_s: float = 0.0
+    """From the last article counted until the last one on topic had its story and was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,7 @@ def run(
                 say(f"plain loop {number + 1}")
                 report.plain.append(_plain(kafka, articles))
                 say(f"drain {number + 1}")
-                report.drains.append(_drain(service, home, articles))
+                report.drains.append(_drain(service, home, articles, on_topic))
             if live_seconds:
                 say(f"live at {live_rate:.0f} articles/s for {live_seconds:.0f} s")
                 report.latency_s.update(_live(kafka, live_rate, live_seconds))
@@ -132,6 +136,8 @@ def table(report: Report) -> str:
         for drain in drains:
             cpu = ", ".join(f"{part} {us:.0f}" for part, us in drain.cpu_us.items() if us >= 1)
             lines.append(f"{name:<11}{drain.per_second:9,.0f} articles/s   µs of CPU each: {cpu}")
+            if drain.tagged_behind_s:
+                lines.append(f"{'':11}the last story {drain.tagged_behind_s:.1f} s after that")
     if report.plain and report.drains:
         lines.append(f"ratio      {report.ratio:9.2f}")
     if report.latency_s:
@@ -154,10 +160,7 @@ def as_record(report: Report) -> dict[str, Any]:
 
 def make_load(count: int, start: int, name: str) -> Iterator[Article]:
     """Articles that are all distinct stories, seen now."""
-    dice = random.Random(start)  # noqa: S311 - load, not a secret
-    for number, (title, summary) in enumerate(make_articles(count, BYTES - 400, SHARE), start):
-        # Words of its own: the load is distinct stories, not one story reprinted.
-        own = " ".join(word(dice.randrange(10**9), 3) for _ in range(8))
+    for number, (title, summary) in enumerate(make_texts(count, _TEXT, SHARE, start), start):
         feed = f"feed-{number % 200}"
         now = datetime.now(UTC)
         yield Article(
@@ -166,7 +169,7 @@ def make_load(count: int, start: int, name: str) -> Iterator[Article]:
             group="bench",
             publisher=f"Outlet {number % 200}",
             owner=f"Owner {number % 200}",
-            title=f"{title} {own}",
+            title=title,
             summary=summary,
             link=f"https://outlet-{number % 200}.example/{name}/{number}",
             authors=(),
@@ -216,8 +219,19 @@ def _ledgers(kafka: str) -> Iterator[tuple[float, Ledger] | None]:
         consumer.close()
 
 
-def _counted(kafka: str, total: int, wanted: Callable[[Ledger], bool]) -> list[tuple[float, int]]:
+def _counted(
+    kafka: str,
+    total: int,
+    wanted: Callable[[Ledger], bool],
+    look: Callable[[int], None] = lambda _: None,
+) -> list[tuple[float, int]]:
     """Wait until ``total`` records are counted in one generation: (time, counted), rising.
+
+    Args:
+        kafka: where the ledger is.
+        total: records.
+        wanted: whose entries count.
+        look: is told each count as it comes.
 
     Raises:
         Fault: not in time.
@@ -229,6 +243,7 @@ def _counted(kafka: str, total: int, wanted: Callable[[Ledger], bool]) -> list[t
         if item is not None and wanted(item[1]):
             newest[item[1].partition] = item[1]
             course.append((item[0], sum(e.through_offset + 1 for e in newest.values())))
+            look(course[-1][1])
             if course[-1][1] >= total:
                 return course
         if time.monotonic() > end:
@@ -236,21 +251,57 @@ def _counted(kafka: str, total: int, wanted: Callable[[Ledger], bool]) -> list[t
     raise Fault(f"only {course[-1:]} of {total} articles after {PATIENCE_SECONDS:.0f} s")
 
 
-def _drain(service: Service, home: Path, total: int) -> Drain:
+def _drain(service: Service, home: Path, total: int, on_topic: int) -> Drain:
     before = {ledger.generation for ledger in _so_far(service.kafka)}
-    cpu = _cpu(service)
+    tagged = _written(service.kafka, topics.TAGGED)
+    meter = _Meter(service, total)
     (Layout(home).engine / REPLAY_REQUEST).write_text("bench pipeline")
-    course = _counted(service.kafka, total, lambda ledger: ledger.generation not in before)
-    used = _spent(cpu, _cpu(service))
-    return Drain(_rate(course, total), {part: s / total * 1e6 for part, s in used.items()})
+    course = _counted(
+        service.kafka, total, lambda ledger: ledger.generation not in before, meter.look
+    )
+    counted = time.monotonic()
+    while _written(service.kafka, topics.TAGGED) < tagged + on_topic:
+        if time.monotonic() > counted + PATIENCE_SECONDS:
+            raise Fault(f"not all of {on_topic} articles on topic were tagged")
+        time.sleep(0.1)
+    return Drain(_rate(course, total), meter.us(), time.monotonic() - counted)
+
+
+class _Meter:
+    """Processor time while the middle of the backlog is read."""
+
+    def __init__(self, service: Service, total: int) -> None:
+        self._service, self._total = service, total
+        self._looks: list[tuple[int, dict[str, dict[int, float]]]] = []
+
+    def look(self, counted: int) -> None:
+        """So many are counted by now."""
+        self._looks.append((counted, _cpu(self._service)))
+
+    def us(self) -> _ByPart:
+        """Microseconds an article, by part."""
+        middle = [look for look in self._looks if _FROM <= look[0] / self._total <= _TO]
+        (first, before), *_, (last, after) = middle if len(middle) > 1 else self._looks
+        spent = _spent(before, after)
+        return {part: seconds / max(last - first, 1) * 1e6 for part, seconds in spent.items()}
 
 
 def _rate(course: list[tuple[float, int]], total: int) -> float:
-    middle = [(at, n) for at, n in course if 0.1 * total <= n <= 0.9 * total]
+    middle = [(at, n) for at, n in course if _FROM * total <= n <= _TO * total]
     if len(middle) < 2 or middle[-1][0] == middle[0][0]:
         middle = course
     (start, first), (end, last) = middle[0], middle[-1]
     return (last - first) / max(end - start, 1e-3)
+
+
+def _written(kafka: str, topic: str) -> int:
+    """Records ever written to a topic."""
+    consumer: Any = KafkaConsumer(bootstrap_servers=kafka.split(","), group_id=None)
+    try:
+        parts = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
+        return sum(consumer.end_offsets(parts).values())
+    finally:
+        consumer.close()
 
 
 def _so_far(kafka: str) -> list[Ledger]:

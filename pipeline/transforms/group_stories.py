@@ -32,8 +32,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 TAGGED: Final = "tagged"
 """Name of the output with the finished articles."""
 
-_GRID_MS: Final = 1_000
-"""Articles wait for the end of their second, so that all partitions are in order."""
+_GRID_MS: Final = 250
+"""Articles wait for the end of their quarter of a second, so that all partitions are in order.
+
+It divides a tick, so that the detector counts an article in the same one, however short it is.
+"""
 _REWRITE_AT: Final = 256
 """Entries of the waiting list that may be stale before it is written anew."""
 
@@ -46,8 +49,8 @@ _TIME_BYTES: Final = 8
 class GroupStories(beam.PTransform[Any, Any]):
     """``(shard, article on topic)`` -> ``(topic, article)`` for detection; `TAGGED` beside it.
 
-    An article waits for the end of its second on the seen clock; then all of that second go to the
-    index in the order of time, partition and offset. So a replay makes the same stories.
+    An article waits for the end of its step (`_GRID_MS`) on the seen clock; then all of that step
+    go to the index in the order of time, partition and offset. So a replay makes the same stories.
     """
 
     settings: StorySettings
@@ -78,7 +81,7 @@ class _GroupStories(beam.DoFn):
     HEAD = ReadModifyWriteStateSpec("head", BytesCoder())
     STORIES = BagStateSpec("stories", BytesCoder())
     WAITING = BagStateSpec("waiting", BytesCoder())
-    SECOND = TimerSpec("second", TimeDomain.WATERMARK)
+    STEP = TimerSpec("step", TimeDomain.WATERMARK)
 
     def __init__(self, settings: StorySettings) -> None:
         self._settings = settings
@@ -93,7 +96,7 @@ class _GroupStories(beam.DoFn):
         head: Any = beam.DoFn.StateParam(HEAD),
         stories: Any = beam.DoFn.StateParam(STORIES),
         waiting: Any = beam.DoFn.StateParam(WAITING),
-        timer: Any = beam.DoFn.TimerParam(SECOND),
+        timer: Any = beam.DoFn.TimerParam(STEP),
     ) -> None:
         shard, data = article
         shelf = self._journal.open(shard, head, stories, waiting)
@@ -102,12 +105,12 @@ class _GroupStories(beam.DoFn):
         shelf.append(waiting, _WAIT + data)
         shelf.value.logged += 1
         shelf.close(head)
-        # One timer a second of event time: when a backlog is drained all that are due fire at once,
-        # where one timer that sets the next would take a round trip for each second.
-        end = _second_after(placed.time_ms)
+        # One timer a step of event time: when a backlog is drained all that are due fire at once,
+        # where one timer that sets the next would take a round trip for each step.
+        end = _step_after(placed.time_ms)
         timer.set(stamp(end), dynamic_timer_tag=str(end))
 
-    @on_timer(SECOND)
+    @on_timer(STEP)
     def group(
         self,
         shard: Any = beam.DoFn.KeyParam,
@@ -116,13 +119,13 @@ class _GroupStories(beam.DoFn):
         stories: Any = beam.DoFn.StateParam(STORIES),
         waiting: Any = beam.DoFn.StateParam(WAITING),
     ) -> Iterator[Any]:
-        """Give the articles of the second their stories."""
+        """Give the articles of the step their stories."""
         end = time.micros // 1000
         shelf = self._journal.open(shard, head, stories, waiting)
         for placed in shelf.value.until(end):
-            # Just inside its second, so that a tick at the end of it counts the article; not the
+            # Just inside its step, so that a tick at the end of it counts the article; not the
             # timer's time, for the engine may fire a later timer first.
-            out = _second_after(placed.time_ms) - 1
+            out = _step_after(placed.time_ms) - 1
             tagged = decode(TaggedArticle, placed.value[1:])
             try:
                 assignment, entry = shelf.value.index.assign(story_item(tagged, placed.time_ms))
@@ -176,7 +179,7 @@ class _GroupStories(beam.DoFn):
         return shelf
 
 
-def _second_after(time_ms: int) -> int:
+def _step_after(time_ms: int) -> int:
     return time_ms // _GRID_MS * _GRID_MS + _GRID_MS
 
 

@@ -50,6 +50,7 @@ def run_on(runner: str, given: Sequence[str], settings: Settings) -> None:
         bootstrap=kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka),
         topic_files=read_topic_files(rules_in_force(settings.home, settings.topics).folder),
         generation=datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ"),
+        readers=settings.readers,
     )
     try:
         root = beam.Pipeline(options=PipelineOptions(options_for(runner, given), streaming=True))

@@ -40,6 +40,9 @@ class JobOptions:
     """Where the engine asks for Python workers, ``host:port``."""
     generation: str = ""
     """Names a run from the start of the log; goes into the ledger. A restore keeps it."""
+    readers: int = 2
+    """Worker processes that read, decode and tag; one more has the rest. At most one a partition:
+    each partition is read by one of them."""
     parallelism: int = 1
     checkpoint_ms: int = 5_000
     bundle_ms: int = 200
@@ -118,8 +121,11 @@ def build(root: Any, options: JobOptions) -> None:
     build_graph(
         root,
         Sources(
-            articles=ReadKafka(options.bootstrap, articles, partitions[articles]),
-            feeds=ReadKafka(options.bootstrap, feeds, partitions[feeds]),
+            articles=[
+                ReadKafka(options.bootstrap, articles, share)
+                for share in shares(partitions[articles], options.readers)
+            ],
+            feeds=ReadKafka(options.bootstrap, feeds, tuple(range(partitions[feeds]))),
         ),
         Sinks(
             tagged=sink(topics.TAGGED),
@@ -135,6 +141,12 @@ def build(root: Any, options: JobOptions) -> None:
         options.generation,
         {topic: Handover.from_json(raw) for topic, raw in options.handover.items()},
     )
+
+
+def shares(partitions: int, readers: int) -> list[tuple[int, ...]]:
+    """Who reads which partitions: at most ``readers`` shares, none of them empty."""
+    count = max(1, min(partitions, readers))
+    return [tuple(range(first, partitions, count)) for first in range(count)]
 
 
 def submit(options: JobOptions) -> Any:

@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     """Without an answer for so long a part of the service is killed and started again."""
     article_partitions: Annotated[int, Field(ge=1, le=64)] = 2
     """Partitions of the articles topic when it is created."""
+    readers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Workers that read, decode and tag articles; at most one a partition is started."""
     jar_mirror: str | None = None
     """A Maven repository of your own for the jars; None: the public ones that jgo knows."""
     connector: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "feeds"

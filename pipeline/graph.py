@@ -1,8 +1,12 @@
 """The whole pipeline on one screen.
 
-    articles ─ DecodeAndTag ─ DropRepeats ─ GroupStories ─┐
-                                                          ├─ DetectSpikes ─ alerts, series
-    feed status ─ DecodeStatus ───────────────────────────┘
+    articles ─ DecodeAndTag ─┐
+    articles ─ DecodeAndTag ─┴─ DropRepeats ─ GroupStories ─┐
+                                                            ├─ DetectSpikes ─ alerts, series
+    feed status ─ DecodeStatus ─────────────────────────────┘
+
+The articles are read in parts, each with a worker process of its own: reading, decoding and tagging
+are most of the work, and a process of Python has one core. All that has state is in one more.
 
 Every collection has exactly one consumer; where two things come out of a step they are two tagged
 outputs. With two consumers the engine numbers the stages behind them at random for each submission,
@@ -11,7 +15,7 @@ and a restore then loses keyed state without an error (`deploy/decisions/0001-en
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +29,7 @@ from pipeline.transforms.detect_spikes import SERIES, DetectSpikes
 from pipeline.transforms.drop_repeats import LEDGER, DropRepeats
 from pipeline.transforms.group_stories import TAGGED, GroupStories
 from pipeline.transforms.letters import DEAD_LETTERS
+from pipeline.transforms.workers import in_worker
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,8 @@ class Rules:
 class Sources:
     """Where `RawBatch`es come from."""
 
-    articles: beam.PTransform[Any, Any]
+    articles: Sequence[beam.PTransform[Any, Any]]
+    """Each some partitions, no partition twice."""
     feeds: beam.PTransform[Any, Any]
 
 
@@ -57,6 +63,23 @@ class Sinks:
     dead_feeds: beam.PTransform[Any, Any]
     dead_stories: beam.PTransform[Any, Any]
     dead_spikes: beam.PTransform[Any, Any]
+
+
+@dataclass
+class _ReadAndTag(beam.PTransform[Any, Any]):
+    source: beam.PTransform[Any, Any]
+    tagger: Tags
+    dead: beam.PTransform[Any, Any]
+
+    def expand(self, root: Any) -> Any:
+        decoded = (
+            root
+            | "Read" >> self.source
+            # RawBatch: some hundred records of one partition
+            | "DecodeAndTag" >> DecodeAndTag(self.tagger)
+        )
+        decoded[DEAD_LETTERS] | "WriteDead" >> self.dead
+        return decoded["main"]
 
 
 def build(
@@ -77,15 +100,14 @@ def build(
         generation: names this submission from the start of the log; goes into the ledger.
         handovers: what the generation before has left, by topic; a restore needs the same.
     """
-    decoded = (
+    tagged = [
         root
-        | "ReadArticles" >> sources.articles
-        # RawBatch: some hundred records of one partition
-        | "DecodeAndTag" >> DecodeAndTag(rules.tagger)
-    )
-    decoded[DEAD_LETTERS] | "WriteDeadArticles" >> sinks.dead_articles
-
-    unique = decoded["main"] | "DropRepeats" >> DropRepeats(generation)
+        | f"Articles{number}"
+        >> in_worker(f"articles-{number}", _ReadAndTag(source, rules.tagger, sinks.dead_articles))
+        for number, source in enumerate(sources.articles)
+    ]
+    # (partition, batch of tagged records)
+    unique = tagged | "Gather" >> beam.Flatten() | "DropRepeats" >> DropRepeats(generation)
     unique[LEDGER] | "WriteLedger" >> sinks.ledger
 
     # (shard of languages, article on topic)

@@ -82,6 +82,8 @@ class PipelineJob:
     emit: Emit
     stalled_seconds: float = 120.0
     """A job in which nothing moves for so long is helped up."""
+    readers: int = 2
+    """As in `deploy.job.JobOptions`. State of a job with another number is not gone on with."""
 
     def run(self) -> None:
         """Attach or start, then watch until other rules are in force.
@@ -249,6 +251,7 @@ class PipelineJob:
             "generation": generation.name,
             "handover": dict(generation.handover),
             "name": name,
+            "readers": self.readers,
         }
         with Submitter(options) as submitter:
             end = time.monotonic() + _START_SECONDS

@@ -32,16 +32,19 @@ from pipeline.io.partition_reader import PartitionReader
 BATCH_RECORDS: Final = 500
 """Records in a batch at most. Larger ones are no faster and make a bundle coarse."""
 _HOLD_SECONDS: Final = 0.1
-"""How long one call reads on before it gives the engine its turn."""
+"""How long one call reads on before it gives the engine its turn: half a bundle's time, and the
+engine sends nothing on before the bundle is over."""
 _BACKLOG_SECONDS: Final = 0.5
 _BACKLOG_RECORDS: Final = 100
 """The same while each poll brings so many records: a turn costs more than latency then matters."""
 _POLL_SECONDS: Final = 0.02
-_IDLE_SECONDS: Final = 0.1
-"""Rest after an empty poll: what latency it costs, idle CPU it saves."""
+_LIVELY_SECONDS: Final = 5.0
+"""A partition is lively for so long after a record: it is read without rest."""
+_IDLE_SECONDS: Final = 0.3
+"""Rest between two looks at one that is not: what latency it costs, idle CPU it saves."""
 _AWAY_SECONDS: Final = 1.0
 """Rest when the broker does not answer; the client reconnects by itself."""
-_MARGIN_SECONDS: Final = 1.0
+_MARGIN_SECONDS: Final = 0.5
 """Between the broker's clock at its answer and ours, and until what it stamped can be read."""
 _ASK_SECONDS: Final = 0.25
 """How often the end of an idle log is asked for."""
@@ -69,7 +72,7 @@ def partitions_of(bootstrap: str, names: tuple[str, ...]) -> dict[str, int]:
 
 @dataclass
 class ReadKafka(beam.PTransform[Any, Any]):
-    """All partitions of a topic, from the checkpoint or else from the earliest record retained.
+    """Partitions of a topic, from the checkpoint or else from the earliest record retained.
 
     Emits `RawBatch`, each at the time of its first record, in the order of the log.
     The topic must use LogAppendTime: then a partition's times never go back, but for a broker's
@@ -78,8 +81,8 @@ class ReadKafka(beam.PTransform[Any, Any]):
 
     bootstrap: str
     topic: str
-    partitions: int
-    """Of the topic when the job is built. One that is added later is read by a new generation."""
+    partitions: tuple[int, ...]
+    """Those that are read here. One that is added later is read by a new generation."""
 
     def __post_init__(self) -> None:
         """Check before anything is built.
@@ -88,12 +91,12 @@ class ReadKafka(beam.PTransform[Any, Any]):
             ValueError: no partition.
         """
         super().__init__()
-        if self.partitions < 1:
-            raise ValueError(f"{self.topic}: {self.partitions} partitions")
+        if not self.partitions:
+            raise ValueError(f"{self.topic}: no partition to read")
 
     def expand(self, root: Any) -> Any:
         """`RawBatch`es."""
-        partitions = list(range(self.partitions))
+        partitions = self.partitions
         return (
             root
             | "Start" >> beam.Impulse()
@@ -189,6 +192,8 @@ class _Read(beam.DoFn):
                 known = reader.complete_until(_ASK_SECONDS)
                 if known is not None:
                     _advance(watermark, Timestamp(known - _MARGIN_SECONDS))
+                if reader.quiet_seconds() < _LIVELY_SECONDS:
+                    continue
                 tracker.defer_remainder(Duration(seconds=_IDLE_SECONDS))
                 return
             hold = _BACKLOG_SECONDS if len(records) >= _BACKLOG_RECORDS else _HOLD_SECONDS

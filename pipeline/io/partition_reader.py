@@ -28,6 +28,7 @@ class PartitionReader:
         self._consumer.assign([self._partition])
         self._position = -1
         self._asked = 0.0
+        self._newest = float("-inf")
 
     def seek(self, offset: int) -> None:
         """Read on at ``offset``, or at the earliest record retained when that is gone."""
@@ -53,7 +54,12 @@ class PartitionReader:
                     " start a new generation"
                 )
             self._position = records[-1].offset + 1
+            self._newest = time.monotonic()
         return records
+
+    def quiet_seconds(self) -> float:
+        """Since a poll brought a record; infinite before the first."""
+        return time.monotonic() - self._newest
 
     def complete_until(self, every: float) -> float | None:
         """A time (seconds since 1970): what the broker stamped before it, we have read.

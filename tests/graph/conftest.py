@@ -169,7 +169,7 @@ def run() -> Callable[..., Out]:
     ) -> Out:
         name = f"run-{next(_names)}"
         with beam.Pipeline(runner=FnApiRunner(), options=_OPTIONS) as root:
-            sources = Sources(_source(articles), _source(feeds))
+            sources = Sources([_source(articles)], _source(feeds))
             build(root, sources, sinks(name), rules(), "test", handovers)
         return Out(
             tagged=[decode(TaggedArticle, r.value) for r in written(f"{name}/tagged")],

@@ -68,7 +68,7 @@ def test_what_arrives_bit_by_bit_is_decided_as_it_is_from_a_log(
     options = PipelineOptions(streaming=True)
     with beam.Pipeline(runner=BundleBasedDirectRunner(), options=options) as root:
         parts = root | stream
-        sources = Sources(_Part(parts, "articles"), _Part(parts, "feeds"))
+        sources = Sources([_Part(parts, "articles")], _Part(parts, "feeds"))
         build(root, sources, world.sinks("live"), world.rules(), "test")
 
     alerts = [r.value for r in written("live/alerts")]

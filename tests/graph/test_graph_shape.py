@@ -30,16 +30,39 @@ def consumers(root: beam.Pipeline) -> dict[str, int]:
     return dict(counts)
 
 
+def sources() -> Sources:
+    """Two readers, as the service has."""
+    return Sources(
+        [ReadKafka("nowhere:1", "articles", (0,)), ReadKafka("nowhere:1", "articles", (1,))],
+        ReadKafka("nowhere:1", "feeds", (0,)),
+    )
+
+
 def test_no_collection_has_two_consumers(world: Any) -> None:
     # With two, the engine numbers the stages behind them at random, and a restore loses state.
     root = beam.Pipeline()
-    sources = Sources(ReadKafka("nowhere:1", "articles", 2), ReadKafka("nowhere:1", "feeds", 1))
-    build(root, sources, world.sinks("shape"), world.rules(), "test")
+    build(root, sources(), world.sinks("shape"), world.rules(), "test")
 
     counts = consumers(root)
 
     assert len(counts) > 10
     assert {name: n for name, n in counts.items() if n > 1} == {}
+
+
+def test_each_reader_has_a_worker_of_its_own_and_all_state_is_in_one_more(world: Any) -> None:
+    root = beam.Pipeline()
+    build(root, sources(), world.sinks("workers"), world.rules(), "test")
+
+    found: dict[str, set[str]] = {}
+    for transform in root.to_runner_api().components.transforms.values():
+        if not transform.subtransforms and transform.environment_id:
+            part = transform.unique_name.partition("/")[0]
+            found.setdefault(part, set()).add(transform.environment_id)
+
+    assert all(len(environments) == 1 for environments in found.values()), found
+    (first,), (second,), (rest,) = found["Articles0"], found["Articles1"], found["DropRepeats"]
+    assert len({first, second, rest}) == 3
+    assert {e for part in found.keys() - {"Articles0", "Articles1"} for e in found[part]} == {rest}
 
 
 def test_two_consumers_would_be_seen() -> None:
@@ -52,5 +75,5 @@ def test_two_consumers_would_be_seen() -> None:
 
 
 def test_a_topic_without_partitions_is_refused_when_the_graph_is_built() -> None:
-    with pytest.raises(ValueError, match="0 partitions"):
-        ReadKafka("nowhere:1", "articles", 0)
+    with pytest.raises(ValueError, match="no partition"):
+        ReadKafka("nowhere:1", "articles", ())

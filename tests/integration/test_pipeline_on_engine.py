@@ -100,8 +100,8 @@ class Bench:
 
         _wait(over, "the job ends")
 
-    def send(self, count: int) -> None:
-        """So many articles, every fifth on topic."""
+    def send(self, count: int, key: str | None = None) -> None:
+        """So many articles, every fifth on topic; with one key all in one partition."""
         for _ in range(count):
             number = len(self.sent)
             on_topic = number % 5 == 0
@@ -123,7 +123,7 @@ class Bench:
             self.sent.append(article)
             if on_topic:
                 self.on_topic.add(article.article_id)
-            self.raw(encode(article), article.article_id)
+            self.raw(encode(article), key or article.article_id)
         self.producer.flush(30)
 
     def raw(self, value: bytes | None, key: str) -> None:
@@ -235,20 +235,41 @@ def test_poison_of_every_kind_ends_in_the_dead_letters_and_the_rest_goes_on(benc
     assert all(t.story_id for t in tagged)
 
 
-def test_a_worker_that_is_killed_loses_nothing(bench: Bench) -> None:
+def test_each_reader_and_all_that_has_state_have_a_worker_of_their_own(bench: Bench) -> None:
+    bench.submit("one")
+    bench.send(100)
+    bench.wait_for(100, "one")
+
+    # Two partitions, so two readers; one more for the rest.
+    assert len(bench.workers()) == 3
+
+
+@pytest.mark.parametrize("killed", [[0], [1], [2], [0, 1, 2]])
+def test_workers_that_are_killed_lose_nothing(bench: Bench, killed: list[int]) -> None:
     bench.submit("one")
     bench.send(500)
     bench.wait_for(500, "one")
-    before = {w.pid for w in bench.workers()}
-    assert before
-    for pid in before:
+    before = bench.workers()
+    dead = {before[number].pid for number in killed}
+    for pid in dead:
         os.kill(pid, signal.SIGKILL)
     bench.send(500)
 
     entries = bench.wait_for(1000, "one")
 
-    assert before.isdisjoint({w.pid for w in bench.workers()})
+    assert dead.isdisjoint({w.pid for w in bench.workers()})
     assert totals(entries) == (200, 800, 0, 0, 0)
+    bench.wait_for_tagged()
+
+
+def test_a_reader_with_nothing_to_read_holds_nobody_up(bench: Bench) -> None:
+    bench.submit("one")
+    bench.send(100, key="always the same")
+
+    (entry,) = bench.wait_for(100, "one")
+
+    assert totals([entry]) == (20, 80, 0, 0, 0)
+    # Stories wait until every partition is past their moment.
     bench.wait_for_tagged()
 
 

@@ -25,6 +25,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from connectors.bus.topics import ensure_topics
 from deploy.bench.articles import make_texts
+from deploy.bench.processor import FROM, TO, Meter, idle
 from deploy.demo.stage import Service, running, stage_environment
 from deploy.errors import Fault
 from deploy.local.layout import Layout
@@ -43,12 +44,8 @@ SHARE: Final = 0.02
 PLAIN: Final = "bench.plain"
 IN_FLIGHT: Final = topics.MAX_IN_FLIGHT
 PATIENCE_SECONDS: Final = 600.0
-_FROM, _TO = 0.1, 0.9
-"""The middle of the backlog, where nothing starts and nothing runs dry."""
-PARTS: Final = ("kafka", "engine", "workers", "pipeline", "feeds", "desk", "supervisor")
 
 Say = Callable[[str], None]
-_ByPart = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +108,7 @@ def run(
             report = Report(_machine(), _versions(), load, articles, on_topic)
             if idle_seconds:
                 say(f"idle for {idle_seconds:.0f} s")
-                cpu, memory = _idle(service, idle_seconds)
+                cpu, memory = idle(service, idle_seconds)
                 report.idle_cpu_percent.update(cpu)
                 report.idle_memory_mb.update(memory)
             for number in range(rounds):
@@ -254,7 +251,7 @@ def _counted(
 def _drain(service: Service, home: Path, total: int, on_topic: int) -> Drain:
     before = {ledger.generation for ledger in _so_far(service.kafka)}
     tagged = _written(service.kafka, topics.TAGGED)
-    meter = _Meter(service, total)
+    meter = Meter(service, total)
     (Layout(home).engine / REPLAY_REQUEST).write_text("bench pipeline")
     course = _counted(
         service.kafka, total, lambda ledger: ledger.generation not in before, meter.look
@@ -267,27 +264,8 @@ def _drain(service: Service, home: Path, total: int, on_topic: int) -> Drain:
     return Drain(_rate(course, total), meter.us(), time.monotonic() - counted)
 
 
-class _Meter:
-    """Processor time while the middle of the backlog is read."""
-
-    def __init__(self, service: Service, total: int) -> None:
-        self._service, self._total = service, total
-        self._looks: list[tuple[int, dict[str, dict[int, float]]]] = []
-
-    def look(self, counted: int) -> None:
-        """So many are counted by now."""
-        self._looks.append((counted, _cpu(self._service)))
-
-    def us(self) -> _ByPart:
-        """Microseconds an article, by part."""
-        middle = [look for look in self._looks if _FROM <= look[0] / self._total <= _TO]
-        (first, before), *_, (last, after) = middle if len(middle) > 1 else self._looks
-        spent = _spent(before, after)
-        return {part: seconds / max(last - first, 1) * 1e6 for part, seconds in spent.items()}
-
-
 def _rate(course: list[tuple[float, int]], total: int) -> float:
-    middle = [(at, n) for at, n in course if _FROM * total <= n <= _TO * total]
+    middle = [(at, n) for at, n in course if FROM * total <= n <= TO * total]
     if len(middle) < 2 or middle[-1][0] == middle[0][0]:
         middle = course
     (start, first), (end, last) = middle[0], middle[-1]
@@ -369,65 +347,6 @@ def _live(kafka: str, rate: float, seconds: float) -> dict[str, float]:
 
 
 _SHARES: Final = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
-
-
-def _idle(service: Service, seconds: float) -> tuple[dict[str, float], dict[str, float]]:
-    before, began = _cpu(service), time.monotonic()
-    time.sleep(seconds)
-    elapsed = time.monotonic() - began
-    spent = _spent(before, _cpu(service))
-    cpu = {part: seconds / elapsed * 100 for part, seconds in spent.items()}
-    memory = {
-        part: sum(_ask(process, _bytes) for process in family) / 1e6
-        for part, family in _families(service).items()
-    }
-    return cpu, memory
-
-
-def _spent(before: dict[str, dict[int, float]], after: dict[str, dict[int, float]]) -> _ByPart:
-    """Processor time between the two; a process that came meanwhile counts from its start."""
-    return {
-        part: sum(s - before.get(part, {}).get(pid, 0.0) for pid, s in family.items())
-        for part, family in after.items()
-    }
-
-
-def _cpu(service: Service) -> dict[str, dict[int, float]]:
-    """Seconds of processor time by part and process, children included."""
-    return {
-        part: {process.pid: _ask(process, _seconds) for process in family}
-        for part, family in _families(service).items()
-    }
-
-
-def _families(service: Service) -> dict[str, list[psutil.Process]]:
-    """The processes of each part; those of the supervisor without those of its parts."""
-    pids = service.pids
-    families = {}
-    for part in PARTS:
-        try:
-            process = psutil.Process(pids[part])
-            below = [] if part == "supervisor" else process.children(recursive=True)
-        except (psutil.Error, KeyError):
-            continue
-        families[part] = [process, *below]
-    return families
-
-
-def _ask(process: psutil.Process, what: Callable[[psutil.Process], float]) -> float:
-    try:
-        return what(process)
-    except psutil.Error:  # it ended while we looked
-        return 0.0
-
-
-def _seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def _bytes(process: psutil.Process) -> float:
-    return float(process.memory_info().rss)
 
 
 def _machine() -> str:

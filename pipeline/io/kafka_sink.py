@@ -84,13 +84,15 @@ class _Write(beam.DoFn):
         self._bootstrap, self._topic, self._shared = bootstrap, topic, shared
 
     def setup(self) -> None:
-        self._producer = self._shared.acquire(lambda: _Producer(self._bootstrap))
+        self._producer: Any = None
 
     def start_bundle(self) -> None:
         self._sent: deque[Any] = deque()
-        self._client = self._producer.client
+        self._client: Any = None
 
     def process(self, record: Keyed) -> None:
+        if self._client is None:
+            self._client = self._connected().client
         key, value = record
         self._sent.append(self._client.send(self._topic, value, key=key.encode()))
         if len(self._sent) > MAX_IN_FLIGHT:
@@ -103,6 +105,14 @@ class _Write(beam.DoFn):
         # The flush does not raise: only the futures know of a failed delivery.
         for future in self._sent:
             self._await(future)
+
+    def _connected(self) -> _Producer:
+        # At the first record: most sinks of dead letters never have one, and a producer is a
+        # connection and a thread that never sleeps for long.
+        if self._producer is None:
+            self._producer = self._shared.acquire(lambda: _Producer(self._bootstrap))
+        producer: _Producer = self._producer
+        return producer
 
     def _await(self, future: Any) -> None:
         try:

@@ -59,6 +59,7 @@ def test_a_producer_that_refuses_for_good_is_replaced_once_for_all_sinks(
 ) -> None:
     topics = kafka_sink.KafkaTopics.at("localhost:1")
     first, second = writer(topics), writer(topics)
+    bundle(first)
     clients[0].error = MessageSizeTooLargeError()
     second.start_bundle()
     second.process(("k", b"v"))
@@ -75,6 +76,7 @@ def test_a_producer_that_refuses_for_good_is_replaced_once_for_all_sinks(
 
 def test_a_producer_whose_broker_is_away_is_kept(clients: list[Client]) -> None:
     step = writer(kafka_sink.KafkaTopics.at("localhost:1"))
+    bundle(step)
     clients[0].error = KafkaTimeoutError()
     with pytest.raises(KafkaTimeoutError):
         bundle(step)
@@ -82,3 +84,16 @@ def test_a_producer_whose_broker_is_away_is_kept(clients: list[Client]) -> None:
     bundle(step)
     assert len(clients) == 1
     assert not clients[0].closed
+
+
+def test_a_sink_without_records_has_no_producer(clients: list[Client]) -> None:
+    topics = kafka_sink.KafkaTopics.at("localhost:1")
+    busy, idle = writer(topics), writer(topics)
+    idle.start_bundle()
+    idle.finish_bundle()
+    assert clients == []
+
+    bundle(busy)
+    bundle(busy)
+
+    assert len(clients) == 1

@@ -100,15 +100,16 @@ arrivals = st.lists(
 @QUICK
 @given(st.permutations(range(14)), st.lists(st.integers(0, 4), min_size=14, max_size=14))
 def test_the_order_inside_a_tick_does_not_matter(order: list[int], seconds: list[int]) -> None:
-    at = START + HOUR
+    at = START + 9 * HOUR
+    # Every fifth is late: it teaches an hour that was learned already.
     items = [
-        tagged(i, at + timedelta(seconds=s), timedelta(minutes=3), i % 6, 2)
+        tagged(i, at + timedelta(seconds=s), 4 * HOUR if i % 5 == 0 else HOUR / 20, i % 6, 2)
         for i, s in enumerate(seconds)
     ]
     results = []
     for arrangement in (range(14), order):
         detector = TopicDetector("straits", rules_version="r1")
-        drive(detector, [], 1)
+        drive(detector, [], 9)
         for i in arrangement:
             detector.observe(items[i])
         result = detector.tick(at + TICK)

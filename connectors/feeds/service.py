@@ -29,6 +29,7 @@ from connectors.feeds.feed_list import FeedList, read_feed_list
 from connectors.feeds.fetch import Fetcher, FetchLimits
 from connectors.feeds.guard import Guard
 from connectors.feeds.hosts import Hosts
+from connectors.feeds.interpreter import settle
 from connectors.feeds.journal import Journal
 from connectors.feeds.metrics import FeedMetrics
 from connectors.feeds.parse.limits import MAX_PAGE_BYTES
@@ -198,6 +199,7 @@ class _Parts:
         if not await _unless(stop, beginning):
             return
         beginning.result()
+        settle()
         _LOG.info("ready: %d feeds", sum(f.enabled for f in feeds))
         if self._websub is not None:
             server = await serve(

@@ -29,6 +29,7 @@ from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.fetch import Fetcher, FetchResult
 from connectors.feeds.guard import Guard
 from connectors.feeds.hosts import Hosts
+from connectors.feeds.interpreter import settle
 from connectors.feeds.journal import Journal
 from connectors.feeds.parse_workers import ParsePool
 from connectors.feeds.poller import Poller, PollerSettings
@@ -121,11 +122,14 @@ async def connector(
             await poller.use(feed_list(urls))
             stop = asyncio.Event()
             running = asyncio.create_task(poller.run(stop))
-            yield Running(poller, watch)
-            stop.set()
-            await running
-        journal.close()
-        engine.dispose()
+            settle()
+            try:
+                yield Running(poller, watch)
+            finally:
+                stop.set()
+                await running
+                journal.close()
+                engine.dispose()
 
 
 def feed_list(urls: Iterable[str]) -> FeedList:

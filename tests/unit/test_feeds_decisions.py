@@ -16,7 +16,7 @@ from connectors.feeds.feed_list import Feed
 from connectors.feeds.fetch import FetchResult, Outcome
 from connectors.feeds.health import health, say_seconds
 from connectors.feeds.hosts import Hosts
-from connectors.feeds.lanes import Lanes
+from connectors.feeds.lanes import Lanes, NoPlaceError, is_proven
 from connectors.feeds.moves import LASTING, SIGHTINGS, asked_url, moved
 from connectors.feeds.parse.model import (
     FeedFormat,
@@ -280,6 +280,99 @@ def test_a_poll_that_lasts_gives_its_place_back() -> None:
         assert (lanes.free, lanes.has_slow_place) == (2, True)
 
     asyncio.run(scene())
+
+
+def test_a_fetch_that_lasts_is_cut_short_when_the_slow_lane_is_full_and_frees_its_place() -> None:
+    async def scene() -> None:
+        lanes = Lanes(fast=1, slow=1, patience=0.01)
+        cut: list[str] = []
+
+        async def poll(name: str) -> None:
+            try:
+                async with lanes.fetching():
+                    await asyncio.Event().wait()
+            except NoPlaceError:
+                cut.append(name)
+
+        slow, lasting = asyncio.create_task(poll("slow")), asyncio.create_task(poll("lasting"))
+        lanes.enter(slow, slow=True)
+        lanes.enter(lasting, slow=False)
+        lasting.add_done_callback(lanes.leave)
+        assert lanes.free == 0
+        async with asyncio.timeout(5):
+            await lasting
+        assert (cut, lanes.free, slow.done()) == (["lasting"], 1, False)
+        slow.cancel()
+
+    asyncio.run(scene())
+
+
+def test_what_waits_for_kafka_keeps_its_place_and_is_not_cut_short() -> None:
+    async def scene() -> None:
+        lanes = Lanes(fast=1, slow=1, patience=0.01)
+        kafka = asyncio.Event()
+
+        async def poll() -> str:
+            async with lanes.fetching():
+                pass
+            await kafka.wait()
+            return "lasting"
+
+        slow, waiting = asyncio.create_task(kafka.wait()), asyncio.create_task(poll())
+        lanes.enter(slow, slow=True)
+        lanes.enter(waiting, slow=False)
+        looked = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.05, looked.set)  # the lane looks five times
+        await looked.wait()
+        assert (lanes.free, waiting.done()) == (0, False)
+        kafka.set()
+        assert await waiting == "lasting"
+
+    asyncio.run(scene())
+
+
+def test_feeds_that_have_not_proved_themselves_have_a_quarter_of_the_places() -> None:
+    async def scene() -> None:
+        lanes = Lanes(fast=8, slow=1)
+        tasks = [asyncio.create_task(asyncio.Event().wait()) for _ in range(2)]
+        for task in tasks:
+            assert lanes.wait(T, slow=False, proven=False) == 0
+            lanes.enter(task, slow=False, proven=False)
+        assert lanes.wait(T, slow=False, proven=False) > 0
+        assert lanes.wait(T, slow=False, proven=True) == 0
+        for task in tasks:
+            task.cancel()
+            lanes.leave(task)
+        assert lanes.wait(T, slow=False, proven=False) == 0
+
+    asyncio.run(scene())
+
+
+def test_those_who_wait_for_a_slow_place_are_looked_at_one_after_the_other() -> None:
+    async def scene() -> None:
+        lanes = Lanes(fast=1, slow=1)
+        task = asyncio.create_task(asyncio.Event().wait())
+        assert lanes.wait(T, slow=True, proven=False) == 0
+        lanes.enter(task, slow=True)
+        waits = [lanes.wait(T, slow=True, proven=False) for _ in range(5)]
+        assert waits == sorted(set(waits))
+        assert all(lanes.wait(T, slow=True, proven=False) <= 900 for _ in range(1000))
+        task.cancel()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("row", "proven"),
+    [
+        (ROW, False),
+        (replace(ROW, last_answer_at=T), True),
+        (replace(ROW, last_answer_at=T, failures=1), False),
+        (replace(ROW, last_answer_at=T, slow=True), False),
+    ],
+)
+def test_a_feed_is_proven_by_its_last_answer(row: FeedRow, proven: bool) -> None:
+    assert is_proven(row) is proven
 
 
 # -- headers --------------------------------------------------------------------------------------

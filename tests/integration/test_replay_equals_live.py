@@ -231,7 +231,7 @@ def shuffled(articles: Any, feeds: Any, seed: int) -> list[bytes]:
         runner=FnApiRunner(), options=PipelineOptions(["--max_cache_memory_usage_mb=0"])
     ) as root:
         sources = Sources(
-            ReadMemory(interleave(batches("articles", articles), seed)),
+            [ReadMemory(interleave(batches("articles", articles), seed))],
             ReadMemory(interleave(batches("feeds", feeds), seed)),
         )
         build(root, sources, sinks(name), decided, "test")

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from collections.abc import AsyncIterator, Callable
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from prometheus_client import CollectorRegistry
 
-from connectors.bus.memory import MemoryBus, MemoryPublisher
+from connectors.bus.memory import MemoryPublisher
+from connectors.feeds.accept import Accepted, accept
 from connectors.feeds.address import feed_id_of
 from connectors.feeds.effects import BUCKET_SECONDS
 from connectors.feeds.feed_list import Feed, FeedList
-from connectors.feeds.fetch import Fetcher, FetchLimits
-from connectors.feeds.guard import Guard
+from connectors.feeds.fetch import FetchLimits
 from connectors.feeds.hosts import Hosts
-from connectors.feeds.journal import Journal
-from connectors.feeds.metrics import FeedMetrics
-from connectors.feeds.parse.document import parse
 from connectors.feeds.parse.model import ParsedFeed
-from connectors.feeds.poller import Poller, PollerSettings
+from connectors.feeds.poller import PollerSettings
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.records import State
@@ -33,117 +29,22 @@ from connectors.feeds.state.store import FeedStore
 from connectors.feeds.status import StatusReporter
 from pipeline.contracts.clock import FakeClock, SystemClock
 from pipeline.contracts.codec import decode
-from pipeline.contracts.records import Article, FeedStatus
-from pipeline.contracts.topics import ARTICLES, FEEDS, topic_specs
+from pipeline.contracts.records import FeedStatus
+from pipeline.contracts.topics import ARTICLES, FEEDS
 
 _spec = importlib.util.spec_from_file_location(
-    "feeds_site", Path(__file__).with_name("feeds_site.py")
+    "feeds_rig", Path(__file__).with_name("feeds_rig.py")
 )
 assert _spec is not None
 assert _spec.loader is not None
-feeds_site = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(feeds_site)
+feeds_rig = importlib.util.module_from_spec(_spec)
+sys.modules["feeds_rig"] = feeds_rig
+_spec.loader.exec_module(feeds_rig)
+feeds_site = feeds_rig.feeds_site
 Site, answer, rss = feeds_site.Site, feeds_site.answer, feeds_site.rss
-
-LIMITS = FetchLimits(total=2, connect=1, headers=1, max_bytes=1_000_000)
-
-
-class DirectParser:
-    """The parser without its processes."""
-
-    async def parse(
-        self,
-        data: bytes,
-        content_type: str | None = None,
-        url: str | None = None,
-        feed_id: str = "",
-    ) -> ParsedFeed:
-        return parse(
-            data, content_type=content_type, url=url, feed_id=feed_id, now=SystemClock().now()
-        )
-
-
-@dataclass
-class Connector:
-    poller: Poller
-    store: FeedStore
-    journal: Journal
-    registry: CollectorRegistry
-    database: ThreadPoolExecutor
-
-    def metric(self, name: str, **labels: str) -> float:
-        return self.registry.get_sample_value(f"straitwatch_feeds_{name}", labels) or 0.0
-
-
-def _bus() -> MemoryBus:
-    bus = MemoryBus()
-    bus.ensure(topic_specs())
-    return bus
-
-
-@asynccontextmanager
-async def _running(
-    folder: Path,
-    bus: MemoryBus,
-    site: Site,
-    *paths: str,
-    group: str = "en",
-    hosts: Hosts | None = None,
-    also: tuple[str, ...] = (),
-) -> AsyncIterator[Connector]:
-    """The connector at work on ``paths`` of ``site``, as fast as it can.
-
-    ``also``: more hosts with ports that may be asked.
-    """
-    engine = open_database(sqlite_url(folder))
-    store = FeedStore(engine)
-    registry = CollectorRegistry()
-    metrics = FeedMetrics(registry)
-    with ThreadPoolExecutor(1) as database:
-        journal = Journal(store, MemoryPublisher(bus), database, on_failure=metrics.publish_failed)
-        poller = Poller(
-            store,
-            journal,
-            Fetcher(Guard([site.allowed, *also]), "test", LIMITS),
-            DirectParser(),
-            hosts or Hosts(["127.0.0.1"]),
-            database,
-            metrics,
-            PollerSettings(pace=Pace(0.05), spread=0.0),
-        )
-        store.start(SystemClock().now().timestamp())
-        await journal.recover()
-        await poller.use(
-            FeedList(
-                tuple(Feed(feed_id_of(u), u, "Outlet", group=group) for u in map(site.url, paths))
-            )
-        )
-        stop = asyncio.Event()
-        task = asyncio.create_task(poller.run(stop))
-        try:
-            yield Connector(poller, store, journal, registry, database)
-        finally:
-            stop.set()
-            await task
-            journal.close()
-    engine.dispose()
-
-
-async def _until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        pytest.fail(f"not within {seconds} s: {what}")
-
-
-def _articles(bus: MemoryBus) -> list[Article]:
-    return [decode(Article, value) for value in _values(bus, ARTICLES)]
-
-
-def _values(bus: MemoryBus, topic: str) -> list[bytes]:
-    return [m.value or b"" for p in bus.partitions([topic]) for m in bus.read(p, 0, 1_000_000)]
+DirectParser, Connector, LIMITS = feeds_rig.DirectParser, feeds_rig.Connector, feeds_rig.LIMITS
+_bus, _running, _until = feeds_rig.new_bus, feeds_rig.running, feeds_rig.until
+_articles, _values = feeds_rig.articles_on, feeds_rig.values_on
 
 
 def test_what_a_feed_serves_arrives_once_and_edits_as_revisions(tmp_path: Path) -> None:
@@ -427,5 +328,70 @@ def test_a_full_disk_is_waited_out_and_loses_nothing(
                 await _until(lambda: len(_articles(bus)) == 201, "all of it arrives")
             totals = connector.store.totals()
             assert totals.fetched == totals.accepted + totals.duplicates + totals.rejected
+
+    asyncio.run(scene())
+
+
+async def _large_and_hanging(writer: asyncio.StreamWriter) -> None:
+    writer.write(answer(b"")[:15] + b"\r\n\r\n" + b"<rss>" * 10_000)
+    await _silent(writer)
+
+
+def test_feeds_that_hang_in_large_bodies_keep_no_proven_feed_from_its_room(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        large = tuple((str(n), "Bridge times " * 10) for n in range(50))
+        async with Site() as site:
+            site.put("/rss", rss(*large))
+            paths = ("/rss", *(f"/{n}" for n in range(12)))
+            for path in paths[1:]:
+                site.put(path, rss(("1", "Bridge opens")))
+            async with _running(
+                tmp_path,
+                bus,
+                site,
+                *paths,
+                limits=FetchLimits(total=60, connect=60, headers=60, large=5_000),
+                large_bodies=4,
+            ) as connector:
+                await _until(lambda: len(_articles(bus)) == 62, "all were met")
+                new = tuple(f"/new-{n}" for n in range(12))
+                for path in new:
+                    site.pages[path] = _large_and_hanging
+                await connector.poller.use(
+                    FeedList(
+                        tuple(
+                            Feed(feed_id_of(u), u, "Outlet", group="en")
+                            for u in map(site.url, ("/rss", *new))
+                        )
+                    )
+                )
+                await _until(lambda: all(site.asked(p) for p in new), "they hang")
+                site.put("/rss", rss(*large, ("new", "Lock shut")))
+                await _until(lambda: len(_articles(bus)) == 63, "the proven one is read")
+
+    asyncio.run(scene())
+
+
+def test_a_document_of_very_many_entries_stops_no_other_feed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = threading.Event()
+
+    def accept_when_done(feed: Feed, parsed: ParsedFeed, *rest: Any) -> Accepted:
+        if len(parsed.entries) > 100:
+            assert done.wait(30), "nobody else had a turn"
+        return accept(feed, parsed, *rest)
+
+    async def scene() -> None:
+        bus = _bus()
+        monkeypatch.setattr("connectors.feeds.poller.accept", accept_when_done)
+        async with Site() as site:
+            site.put("/many", rss(*((str(n), f"Bridge {n}") for n in range(300))))
+            site.put("/rss", rss(("1", "Bridge opens")))
+            async with _running(tmp_path, bus, site, "/many", "/rss"):
+                await _until(lambda: len(site.asked("/rss")) > 3, "the other one goes on")
+                done.set()
+                await _until(lambda: len(_articles(bus)) == 301, "all of them arrive")
 
     asyncio.run(scene())

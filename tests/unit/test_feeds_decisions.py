@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors.feeds import http_headers, schedule
+from connectors.feeds import schedule
 from connectors.feeds.accept import accept, is_met_anew
 from connectors.feeds.effects import Poll, after_poll
 from connectors.feeds.feed_list import Feed
@@ -17,7 +17,6 @@ from connectors.feeds.fetch import FetchResult, Outcome
 from connectors.feeds.health import health, say_seconds
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.lanes import Lanes, NoPlaceError, is_proven
-from connectors.feeds.moves import LASTING, SIGHTINGS, asked_url, moved
 from connectors.feeds.parse.model import (
     FeedFormat,
     ParsedEntry,
@@ -206,32 +205,6 @@ def test_validators_are_dropped_by_no_failure_and_replaced_by_a_whole_answer() -
     assert (after.etag, after.failures, after.body_digest) == (None, 0, "digest")
 
 
-def test_a_move_is_believed_after_repeated_sightings_over_a_day_only() -> None:
-    answer = FetchResult(Outcome.OK, "https://new.example/", moved_to="https://new.example/")
-    row, changes = ROW, {}
-    for n in range(SIGHTINGS + 1):
-        changes = moved(row, answer, T + n)
-        row = replace(row, **changes)
-    assert row.moved_to is None
-    assert moved(row, answer, T + LASTING)["moved_to"] == "https://new.example/"
-
-
-def test_a_moved_feed_is_asked_at_its_new_address_but_in_full_and_after_a_failure() -> None:
-    row = replace(ROW, moved_to="https://new.example/")
-    assert asked_url(row, ROW.url, full=False) == "https://new.example/"
-    assert asked_url(row, ROW.url, full=True) == ROW.url
-    assert asked_url(replace(row, failures=1), ROW.url, full=False) == ROW.url
-    assert asked_url(ROW, ROW.url, full=False) == ROW.url
-
-
-def test_a_move_is_taken_back_when_the_old_address_answers_itself() -> None:
-    row = replace(ROW, moved_to="https://new.example/", moved_seen=9)
-    back = FetchResult(Outcome.OK, ROW.url)
-    assert moved(row, back, T)["moved_to"] is None
-    confirmed = FetchResult(Outcome.OK, "https://new.example/")
-    assert moved(row, confirmed, T) == {}
-
-
 # -- hosts and lanes ------------------------------------------------------------------------------
 
 
@@ -373,44 +346,3 @@ def test_those_who_wait_for_a_slow_place_are_looked_at_one_after_the_other() -> 
 )
 def test_a_feed_is_proven_by_its_last_answer(row: FeedRow, proven: bool) -> None:
     assert is_proven(row) is proven
-
-
-# -- headers --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("120", 120),
-        ("0", None),
-        ("-5", None),
-        ("soon", None),
-        ("1.5", None),
-        ("9" * 50, 86_400),
-        ("Wed, 25 Nov 2026 12:01:00 GMT", 60),
-        ("Wed, 25 Nov 2026 11:00:00 GMT", None),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", 86_400),
-        ("Wednesday, 25-Nov-26 12:01:00 GMT", 60),
-        ("Wed, 99 Nov 2026 12:01:00 GMT", None),
-        ("x" * 1000, None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_read_in_both_forms_and_bounded(
-    value: str | None, seconds: int | None
-) -> None:
-    assert http_headers.retry_after(value, NOW) == seconds
-
-
-def test_validators_that_could_smuggle_are_not_kept() -> None:
-    assert http_headers.validator('"abc"') == '"abc"'
-    for bad in ("", '"a\rX: 1"', "a\x0bb", "é", '"' + "e" * 5000 + '"', " a"):
-        assert http_headers.validator(bad) is None
-
-
-def test_links_to_a_hub_are_found_among_others() -> None:
-    header = '<https://hub.example/>; rel="hub", <https://outlet.example/rss>; rel=self; x=y'
-    assert http_headers.link_targets([header]) == {
-        "hub": "https://hub.example/",
-        "self": "https://outlet.example/rss",
-    }

@@ -57,6 +57,10 @@ class Candidates:
                 if not posting:
                     del index[gram]
 
+    def is_empty(self) -> bool:
+        """Whether no gram of any text is left."""
+        return not self._titles and not self._leads
+
     def of(self, text: Text) -> list[int]:
         """The slots of the few texts that share most of its rare grams, ascending.
 

@@ -5,24 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from connectors.bus.memory import MemoryPublisher
-from connectors.feeds.accept import Accepted, accept
-from connectors.feeds.address import feed_id_of
 from connectors.feeds.effects import BUCKET_SECONDS
-from connectors.feeds.feed_list import Feed, FeedList
-from connectors.feeds.fetch import FetchLimits
 from connectors.feeds.hosts import Hosts
-from connectors.feeds.parse.model import ParsedFeed
-from connectors.feeds.poller import PollerSettings
-from connectors.feeds.schedule import Pace
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.records import State
 from connectors.feeds.state.store import FeedStore
@@ -328,70 +319,5 @@ def test_a_full_disk_is_waited_out_and_loses_nothing(
                 await _until(lambda: len(_articles(bus)) == 201, "all of it arrives")
             totals = connector.store.totals()
             assert totals.fetched == totals.accepted + totals.duplicates + totals.rejected
-
-    asyncio.run(scene())
-
-
-async def _large_and_hanging(writer: asyncio.StreamWriter) -> None:
-    writer.write(answer(b"")[:15] + b"\r\n\r\n" + b"<rss>" * 10_000)
-    await _silent(writer)
-
-
-def test_feeds_that_hang_in_large_bodies_keep_no_proven_feed_from_its_room(tmp_path: Path) -> None:
-    async def scene() -> None:
-        bus = _bus()
-        large = tuple((str(n), "Bridge times " * 10) for n in range(50))
-        async with Site() as site:
-            site.put("/rss", rss(*large))
-            paths = ("/rss", *(f"/{n}" for n in range(12)))
-            for path in paths[1:]:
-                site.put(path, rss(("1", "Bridge opens")))
-            async with _running(
-                tmp_path,
-                bus,
-                site,
-                *paths,
-                limits=FetchLimits(total=60, connect=60, headers=60, large=5_000),
-                large_bodies=4,
-            ) as connector:
-                await _until(lambda: len(_articles(bus)) == 62, "all were met")
-                new = tuple(f"/new-{n}" for n in range(12))
-                for path in new:
-                    site.pages[path] = _large_and_hanging
-                await connector.poller.use(
-                    FeedList(
-                        tuple(
-                            Feed(feed_id_of(u), u, "Outlet", group="en")
-                            for u in map(site.url, ("/rss", *new))
-                        )
-                    )
-                )
-                await _until(lambda: all(site.asked(p) for p in new), "they hang")
-                site.put("/rss", rss(*large, ("new", "Lock shut")))
-                await _until(lambda: len(_articles(bus)) == 63, "the proven one is read")
-
-    asyncio.run(scene())
-
-
-def test_a_document_of_very_many_entries_stops_no_other_feed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done = threading.Event()
-
-    def accept_when_done(feed: Feed, parsed: ParsedFeed, *rest: Any) -> Accepted:
-        if len(parsed.entries) > 100:
-            assert done.wait(30), "nobody else had a turn"
-        return accept(feed, parsed, *rest)
-
-    async def scene() -> None:
-        bus = _bus()
-        monkeypatch.setattr("connectors.feeds.poller.accept", accept_when_done)
-        async with Site() as site:
-            site.put("/many", rss(*((str(n), f"Bridge {n}") for n in range(300))))
-            site.put("/rss", rss(("1", "Bridge opens")))
-            async with _running(tmp_path, bus, site, "/many", "/rss"):
-                await _until(lambda: len(site.asked("/rss")) > 3, "the other one goes on")
-                done.set()
-                await _until(lambda: len(_articles(bus)) == 301, "all of them arrive")
 
     asyncio.run(scene())

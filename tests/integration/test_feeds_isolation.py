@@ -1,0 +1,93 @@
+"""Bad feeds at work beside good ones: the good ones get through."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.feeds.accept import Accepted, accept
+from connectors.feeds.address import feed_id_of
+from connectors.feeds.feed_list import Feed, FeedList
+from connectors.feeds.fetch import FetchLimits
+from connectors.feeds.parse.model import ParsedFeed
+
+_spec = importlib.util.spec_from_file_location(
+    "feeds_rig", Path(__file__).with_name("feeds_rig.py")
+)
+assert _spec is not None
+assert _spec.loader is not None
+feeds_rig = importlib.util.module_from_spec(_spec)
+sys.modules["feeds_rig"] = feeds_rig
+_spec.loader.exec_module(feeds_rig)
+Site, answer, rss = (getattr(feeds_rig.feeds_site, n) for n in ("Site", "answer", "rss"))
+_bus, _running, _until = feeds_rig.new_bus, feeds_rig.running, feeds_rig.until
+_articles = feeds_rig.articles_on
+
+
+async def _large_and_hanging(writer: asyncio.StreamWriter) -> None:
+    writer.write(answer(b"")[:15] + b"\r\n\r\n" + b"<rss>" * 10_000)
+    await asyncio.sleep(60)
+
+
+def test_feeds_that_hang_in_large_bodies_keep_no_proven_feed_from_its_room(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        large = tuple((str(n), "Bridge times " * 10) for n in range(50))
+        async with Site() as site:
+            site.put("/rss", rss(*large))
+            async with _running(
+                tmp_path,
+                bus,
+                site,
+                "/rss",
+                limits=FetchLimits(total=60, connect=60, headers=60, large=5_000),
+                settings=replace(feeds_rig.FAST, large_bodies=4),
+            ) as connector:
+                await _until(lambda: len(_articles(bus)) == 50, "it was met")
+                new = tuple(f"/new-{n}" for n in range(12))
+                for path in new:
+                    site.pages[path] = _large_and_hanging
+                await connector.poller.use(
+                    FeedList(
+                        tuple(
+                            Feed(feed_id_of(u), u, "Outlet", group="en")
+                            for u in map(site.url, ("/rss", *new))
+                        )
+                    )
+                )
+                await _until(lambda: all(site.asked(p) for p in new), "they hang")
+                site.put("/rss", rss(*large, ("new", "Lock shut")))
+                await _until(lambda: len(_articles(bus)) == 51, "the proven one is read")
+
+    asyncio.run(scene())
+
+
+def test_a_document_of_very_many_entries_stops_no_other_feed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = threading.Event()
+
+    def accept_when_done(feed: Feed, parsed: ParsedFeed, *rest: Any) -> Accepted:
+        if len(parsed.entries) > 100:
+            assert done.wait(30), "nobody else had a turn"
+        return accept(feed, parsed, *rest)
+
+    async def scene() -> None:
+        bus = _bus()
+        monkeypatch.setattr("connectors.feeds.poller.accept", accept_when_done)
+        async with Site() as site:
+            site.put("/many", rss(*((str(n), f"Bridge {n}") for n in range(300))))
+            site.put("/rss", rss(("1", "Bridge opens")))
+            async with _running(tmp_path, bus, site, "/many", "/rss"):
+                await _until(lambda: len(site.asked("/rss")) > 3, "the other one goes on")
+                done.set()
+                await _until(lambda: len(_articles(bus)) == 301, "all of them arrive")
+
+    asyncio.run(scene())

@@ -26,7 +26,8 @@ class RotatingLog:
     def write(self, line: bytes) -> None:
         """Append a line, with its end. On a full disk it is dropped: the part must go on."""
         text = line.decode("utf-8", "replace").strip()
-        if not text.startswith("{"):
+        # Events are for programs, and the lines of a Java stack say less than what is above them.
+        if not text.startswith(("{", "at ")):
             self._last.append(text)
         try:
             if self._size and self._size + len(line) > self._max_bytes:

@@ -328,7 +328,7 @@ class PipelineJob:
         if not is_ready(self.kafka):
             stall.excuse(time.monotonic())  # it waits, as it should
             return
-        reason = f"the job has moved nothing for {self.stalled_seconds:.0f} s"
+        reason = f"the job has come to nothing for {self.stalled_seconds:.0f} s"
         self.emit("hung", hung=part, reason=reason)
 
     def _come_live(self, generation: Generation, follow: Follow) -> Generation:

@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +37,8 @@ from pipeline.rules.topic_model import TopicFileError
 def run_on_our_engine(settings: Settings) -> None:
     """Until SIGTERM, which leaves the job running, or until the job is over.
 
+    A full disk ends it in one line, and the supervisor tries again.
+
     Raises:
         WrongUse: no engine was named.
         Fault: the job ended or cannot be started.
@@ -56,7 +59,10 @@ def run_on_our_engine(settings: Settings) -> None:
     while True:
         # Ends when other rules are in force: then all over with those.
         force = _Force(settings)
-        voice = _Voice(layout.run, force)
+        try:
+            voice = _Voice(layout.run, force)
+        except OSError as e:
+            raise _full(settings, e) from e
         try:
             PipelineJob(
                 setup,
@@ -69,8 +75,18 @@ def run_on_our_engine(settings: Settings) -> None:
                 readers=settings.readers,
             ).run()
         except Fault as e:
-            voice.report(fault=str(e))
+            # What cannot be written on a full disk is in the log.
+            with suppress(OSError):
+                voice.report(fault=str(e))
             raise
+        except OSError as e:
+            raise _full(settings, e) from e
+
+
+def _full(settings: Settings, error: OSError) -> Fault:
+    return Fault(
+        f"{error.filename or settings.home}: {error.strerror or error}; mend that, it is tried again"
+    )
 
 
 class _Force:

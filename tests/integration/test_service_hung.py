@@ -57,7 +57,7 @@ def test_a_stopped_worker_holds_the_job_and_another_takes_its_place(service: Up)
 
     hung = service.until("part-hung", mark)
     assert hung["part"] == "workers"
-    assert "moved nothing" in hung["reason"]
+    assert "come to nothing" in hung["reason"]
     service.until("part-ready", mark, part="workers")
     assert not worker.is_running()
     _job_moves(service)

@@ -121,15 +121,32 @@ def test_a_job_in_which_nothing_moves_is_first_the_workers_fault_then_the_engine
     ]
 
 
-@pytest.mark.parametrize("moving", ["records", "checkpoints", "failures"])
+@pytest.mark.parametrize("moving", ["records", "checkpoints"])
 def test_a_job_in_which_anything_moves_is_well(moving: str) -> None:
     stall = Stall(60, 0)
     for now in range(0, 600, 20):
         step = now // 20
         records = step if moving == "records" else 7
         completed = step if moving == "checkpoints" else 3
-        failure = (step, "Kafka is away") if moving == "failures" else None
-        assert stall.look(job(records), done(completed), failure, now) is None
+        assert stall.look(job(records), done(completed), None, now) is None
+
+
+def test_a_job_that_only_fails_and_never_comes_to_a_checkpoint_is_the_engines_fault() -> None:
+    """It reads a little each time, from the same place."""
+    stall = Stall(60, 0)
+    said = [
+        stall.look(job(now % 40), done(3), (now // 40, "no class"), float(now))
+        for now in range(0, 200, 20)
+    ]
+
+    assert [(n * 20, part) for n, part in enumerate(said) if part] == [(120, "engine")]
+
+
+def test_a_job_that_fails_now_and_then_between_checkpoints_is_well() -> None:
+    stall = Stall(60, 0)
+    for now in range(0, 600, 20):
+        failure = (now // 40, "a worker was killed")
+        assert stall.look(job(7), done(now // 40), failure, now) is None
 
 
 def test_a_job_that_moves_again_after_the_workers_were_blamed_may_blame_them_anew() -> None:

@@ -6,8 +6,11 @@ import asyncio
 import datetime
 import gzip
 import importlib.util
+import json
+import os
 import ssl
 import struct
+import sys
 from pathlib import Path
 
 import pytest
@@ -345,3 +348,31 @@ def test_a_file_without_a_certificate_is_no_trust_store(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("no certificate")
     with pytest.raises(OSError):  # noqa: PT011
         trust_store(tmp_path / "empty.pem")
+
+
+def test_the_command_believes_the_authority_that_the_setting_names(
+    authority, context, tmp_path: Path
+) -> None:
+    async def script(c) -> None:
+        await c.answer(BODY)
+
+    async def outcome(environment: dict[str, str], site) -> str:
+        command = ["feeds", "fetch", site.url, "--allow-host", site.allowed, "--out", "lines"]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "deploy.cli", *command),
+            cwd=tmp_path,
+            env={**os.environ, "STRAITWATCH_HOME": str(tmp_path / "home"), **environment},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(30):
+            await process.communicate()
+        last = json.loads((tmp_path / "lines").read_text().splitlines()[-1])
+        return f"{last['outcome']} {last['cause']} {process.returncode}"
+
+    async def scene() -> None:
+        async with TlsSite(context, script) as site:
+            setting = {"STRAITWATCH_CA_FILE": str(authority.file)}
+            assert await outcome(setting, site) == "ok None 0"
+            assert await outcome({}, site) == "network_error certificate 3"
+
+    asyncio.run(scene())

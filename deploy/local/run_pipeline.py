@@ -84,9 +84,8 @@ def run_on_our_engine(settings: Settings) -> None:
 
 
 def _full(settings: Settings, error: OSError) -> Fault:
-    return Fault(
-        f"{error.filename or settings.home}: {error.strerror or error}; mend that, it is tried again"
-    )
+    where = error.filename or settings.home
+    return Fault(f"{where}: {error.strerror or error}; mend that, it is tried again")
 
 
 class _Force:

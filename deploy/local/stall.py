@@ -20,8 +20,9 @@ class Stall:
     A job with nothing to do completes a checkpoint every few seconds, and one with a long way to go
     moves records. Flink itself gives a checkpoint ten minutes, and the worker that holds it none.
 
-    A job that fails again and again and never comes to a checkpoint is the engine's fault as well: a
-    JVM can be spoiled for good (one that could not unpack a library on a full disk never tries again).
+    A job that fails again and again and never comes to a checkpoint is the engine's fault as well:
+    a JVM can be spoiled for good. One that could not unpack a library on a full disk never tries
+    again.
     """
 
     def __init__(self, limit_s: float, now_s: float) -> None:

@@ -27,7 +27,7 @@ from tests.property.test_feed_any_bytes import HIDDEN, MARKUP, check
 GOLDEN = Path(__file__).parents[1] / "golden" / "feeds"
 NOW = datetime(2026, 7, 10, tzinfo=UTC)
 SECONDS = 0.4
-"""Processor time that one document may take: a pattern that is not linear takes more at `LONGEST`."""
+"""Processor time that one document may take: what is not linear takes more at `LONGEST`."""
 HANG_SECONDS = 20
 LONGEST = 40_000
 """Bytes of a mutated document; a flood repeats a piece up to this length."""

@@ -81,6 +81,10 @@ class MemoryBus:
         """Up to ``limit`` messages from ``offset``."""
         return self._logs[partition][offset : offset + limit]
 
+    def end(self, partition: Partition) -> int:
+        """The offset of the next message."""
+        return len(self._logs[partition])
+
     def commit(self, group: str, positions: dict[Partition, int]) -> None:
         """Keep where ``group`` begins next time."""
         with self.arrived:

@@ -151,6 +151,8 @@ class EngineSetup:
         return [
             str(self.java),
             *("-Xms128m", "-Xmx700m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"),
+            # The second compiler costs more than the code that it makes saves: decision 0063.
+            "-XX:TieredStopAtLevel=1",
             *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
             "--add-exports=java.base/sun.net.util=ALL-UNNAMED",
             f"-Djava.io.tmpdir={self._temporary}",

@@ -303,7 +303,8 @@ async def _opened(url: str, database: ThreadPoolExecutor, stop: asyncio.Event) -
     said = False
     while not stop.is_set():
         try:
-            return await asyncio.get_running_loop().run_in_executor(database, open_database, url)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(database, open_database, url, True)
         except sa.exc.OperationalError as e:
             if sa.make_url(url).get_backend_name() == "sqlite":
                 raise  # a file that cannot be opened does not mend by waiting

@@ -19,14 +19,18 @@ _CHECK_WHOLE: Final = 64 * 1024 * 1024
 """Bytes up to which the state file is read through at the start: less than a second."""
 
 
-def open_database(url: str) -> sa.Engine:
+def open_database(url: str, mend: bool = False) -> sa.Engine:
     """An engine on ``url``, with all tables as this version needs them.
 
-    A SQLite file that is broken (cut short, not a database) is set aside beside itself and a new
-    one begun: every feed is then read anew, and the pipeline knows the repeats by their ids.
+    Args:
+        url: SQLAlchemy's.
+        mend: set a SQLite file that is broken (cut short, not a database) aside, beside itself,
+            and begin a new one: every feed is then read anew, and the pipeline knows the repeats
+            by their ids. For the connector alone, at its start: whoever looks at the file of one
+            that runs must leave it where it is.
     """
     engine = _connect(url)
-    if engine.dialect.name == "sqlite" and (why := _broken(engine)):
+    if mend and engine.dialect.name == "sqlite" and (why := _broken(engine)):
         engine.dispose()
         aside = _set_aside(Path(str(engine.url.database)))
         _LOG.error("the state file is broken (%s): kept as %s, begun anew", why, aside)
@@ -72,6 +76,16 @@ def _begin(connection: sa.Connection) -> None:
 
 def _broken(engine: sa.Engine) -> str | None:
     path = Path(str(engine.url.database))
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        # After a kill the file alone may be shorter than its head says: the rest is in the log.
+        try:
+            with engine.connect() as c:
+                c.commit()
+                c.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        except (sa.exc.DatabaseError, sqlite3.DatabaseError) as e:
+            text = str(e)
+            return text if "malformed" in text or "not a database" in text else None
     if path.exists() and (why := _cut_short(path)):
         return why
     if path.exists() and path.stat().st_size > _CHECK_WHOLE:

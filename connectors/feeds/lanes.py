@@ -19,6 +19,8 @@ PATIENCE: Final = 2.0
 """Seconds in a fast place: nearly every healthy feed has answered by then."""
 SLOW_SECONDS: Final = 20.0
 """What a poll in the slow lane lasts, roughly: the pace at which those who wait are looked at."""
+UNPROVEN_SECONDS: Final = 0.25
+"""What the poll of a new feed lasts, roughly: a list of new ones is met at hundreds a second."""
 UNPROVEN_SHARE: Final = 0.25
 """Of the fast places, and of the room for large bodies."""
 
@@ -46,7 +48,7 @@ class Lanes:
         self._slow: set[asyncio.Task[Any]] = set()
         self._fetching: dict[asyncio.Task[Any], asyncio.Timeout] = {}
         self._slow_queue = _Queue(SLOW_SECONDS / slow)
-        self._unproven_queue = _Queue(patience / self._unproven_places)
+        self._unproven_queue = _Queue(UNPROVEN_SECONDS / self._unproven_places)
 
     @property
     def free(self) -> int:

@@ -1,8 +1,9 @@
 """How fast stories are grouped, and what an article in the index weighs.
 
 On invented headlines whose words are as unevenly common as a language's (Zipf), one in five a copy:
-an article costs by how many others of the window share its rare grams. In CPU time of one core, so
-that what else runs on the machine does not count.
+an article costs by how many others of the window share its rare grams. Then with leads, and the
+worst: every text of the same few words. In CPU time of one core, so that what else runs on the
+machine counts little.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 import tracemalloc
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Final
 
 from pipeline.contracts.records import Lang
@@ -29,6 +31,23 @@ _SYLLABLES: Final = {
     ),
 }
 _VOCABULARY: Final = 6_000
+_FEW_WORDS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    lang: Lang
+    name: str
+    vocabulary: int
+    lead_words: int
+
+
+_LOADS: Final = (
+    _Load(Lang.EN, "titles", _VOCABULARY, 0),
+    _Load(Lang.JA, "titles", _VOCABULARY, 0),
+    _Load(Lang.EN, "leads", _VOCABULARY, 25),
+    _Load(Lang.EN, "few words", _FEW_WORDS, 25),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,8 @@ class StoryRow:
     """One measurement."""
 
     lang: str
+    load: str
+    """``titles`` alone, ``leads`` as well, or all of a ``few words``."""
     articles: int
     in_window: int
     """In the index at the end."""
@@ -50,12 +71,12 @@ class StoryRow:
 
 
 def run(articles: int, seed: int = 1) -> list[StoryRow]:
-    """Measure each language with so many articles spread over six days."""
-    return [_measure(lang, articles, seed) for lang in _SYLLABLES]
+    """Measure each load with so many articles spread over six days."""
+    return [_measure(load, articles, seed) for load in _LOADS]
 
 
-def _measure(lang: Lang, articles: int, seed: int) -> StoryRow:
-    items = _items(lang, articles, seed)
+def _measure(load: _Load, articles: int, seed: int) -> StoryRow:
+    items = _items(load, articles, seed)
     index = StoryIndex()
     began = time.process_time()
     log = [index.assign(item)[1] for item in items]
@@ -71,7 +92,8 @@ def _measure(lang: Lang, articles: int, seed: int) -> StoryRow:
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return StoryRow(
-        lang=lang.value,
+        lang=load.lang.value,
+        load=load.name,
         articles=articles,
         in_window=len(weighed),
         per_second=round(articles / took),
@@ -82,23 +104,25 @@ def _measure(lang: Lang, articles: int, seed: int) -> StoryRow:
     )
 
 
-def _items(lang: Lang, articles: int, seed: int) -> list[StoryItem]:
+def _items(load: _Load, articles: int, seed: int) -> list[StoryItem]:
     draw = random.Random(seed)  # noqa: S311 - a load, no secret
-    joint = " " if lang is Lang.EN else ""
+    joint = " " if load.lang is Lang.EN else ""
     words = [
-        "".join(draw.choices(_SYLLABLES[lang], k=draw.randint(2, 3))) for _ in range(_VOCABULARY)
+        "".join(draw.choices(_SYLLABLES[load.lang], k=draw.randint(2, 3)))
+        for _ in range(load.vocabulary)
     ]
-    weights = [1 / (rank + 3) for rank in range(_VOCABULARY)]
+    weights = list(accumulate(1 / (rank + 3) for rank in range(load.vocabulary)))
     step = 2 * _WINDOW / articles
     made: list[StoryItem] = []
     for n in range(articles):
         if made and draw.random() < _COPIES:
-            title = draw.choice(made[-200:]).title
+            copied = draw.choice(made[-200:])
+            title, lead = copied.title, copied.summary
         else:
-            title = joint.join(draw.choices(words, weights, k=8)) + f" {draw.randrange(1000)}"
+            title = joint.join(draw.choices(words, cum_weights=weights, k=8))
+            title += f" {draw.randrange(1000)}"
+            lead = joint.join(draw.choices(words, cum_weights=weights, k=load.lead_words))
         owner = f"Outlet {draw.randrange(60)}"
-        at = _START + n * step
-        made.append(
-            StoryItem(f"a{n}", 0, lang, title, "", f"https://o.example/{n}", owner, owner, at, at)
-        )
+        at, link = _START + n * step, f"https://o.example/{n}"
+        made.append(StoryItem(f"a{n}", 0, load.lang, title, lead, link, owner, owner, at, at))
     return made

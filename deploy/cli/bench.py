@@ -87,10 +87,12 @@ def stories(
         for row in rows:
             typer.echo(json.dumps(asdict(row)))
         return
-    typer.echo("lang  in window  articles/s   µs each  bytes each  log bytes each  restored/s")
+    typer.echo(
+        "lang  load       in window  articles/s   µs each  bytes each  log bytes each  restored/s"
+    )
     for r in rows:
         typer.echo(
-            f"{r.lang:4}  {r.in_window:9,}  {r.per_second:10,}  {r.us_each:8.1f}  "
+            f"{r.lang:4}  {r.load:9}  {r.in_window:9,}  {r.per_second:10,}  {r.us_each:8.1f}  "
             f"{r.bytes_each:10,}  {r.log_bytes_each:14,}  {r.restored_per_second:10,}"
         )
 

@@ -75,7 +75,7 @@ class StorySettings:
     window: timedelta = timedelta(hours=72)
     limits: Limits = LIMITS
     max_items: int = 50_000
-    """The oldest go first beyond this, however young: the bound on memory (about 6 kB an item)."""
+    """The oldest go first beyond this, however young: the bound on memory (4 to 6 kB an item)."""
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,15 +60,26 @@ def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_
         time.sleep(0.05)
 
 
+def kafka_setup(folder: Path) -> KafkaSetup:
+    """A broker in ``folder`` that can be started, killed and started again."""
+    return KafkaSetup(folder, _java(), _jars("kafka"), ports.find_free(), ports.find_free())
+
+
+@contextmanager
+def kafka_running(setup: KafkaSetup) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """``host:port`` of the broker and its process, up for the length of the block."""
+    setup.prepare()
+    log = setup.folder / "kafka.log"
+    with _running(setup.command(), log) as kafka:
+        _ready(kafka, log, lambda: is_ready(setup.bootstrap))
+        yield setup.bootstrap, kafka
+
+
 @pytest.fixture(scope="session")
 def kafka_bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """``host:port`` of a real broker, shared by the session: make topics with names of your own."""
-    folder = tmp_path_factory.mktemp("kafka")
-    setup = KafkaSetup(folder, _java(), _jars("kafka"), ports.find_free(), ports.find_free())
-    setup.prepare()
-    with _running(setup.command(), folder / "kafka.log") as kafka:
-        _ready(kafka, folder / "kafka.log", lambda: is_ready(setup.bootstrap))
-        yield setup.bootstrap
+    with kafka_running(kafka_setup(tmp_path_factory.mktemp("kafka"))) as broker:
+        yield broker[0]
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,7 @@ class Client:
     ) -> None:
         """``tls``: None for http."""
         self._address = address
+        self._backend = backend
         self._connection = httpcore.AsyncHTTPConnection(
             httpcore.Origin(address.scheme.encode(), address.host.encode(), address.port),
             ssl_context=tls,
@@ -61,6 +62,8 @@ class Client:
     ) -> None:
         with suppress(NoHttpError, httpcore.NetworkError), foreign_code():
             await self._connection.aclose()
+        with suppress(NoHttpError, httpcore.NetworkError), foreign_code():
+            await self._backend.aclose()
 
     async def ask(
         self, headers: Headers, form: bytes | None, patience: Patience

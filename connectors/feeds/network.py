@@ -142,6 +142,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         self._guard = guard
         self._wire = wire
         self._inner = httpcore.AnyIOBackend()
+        self._opened: list[httpcore.AsyncNetworkStream] = []
 
     async def connect_tcp(
         self,
@@ -180,6 +181,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as e:
                 failure = e
                 continue
+            self._opened.append(stream)
             counted = _CountedStream(stream, self._wire)
             self._wire.use(stream)
             return counted
@@ -193,6 +195,12 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Never: a feed lives on no socket of this machine."""
         raise httpcore.ConnectError("no unix sockets")
+
+    async def aclose(self) -> None:
+        """Close what was opened: the client forgets a stream whose TLS is broken off in time."""
+        for stream in self._opened:
+            await stream.aclose()
+        self._opened.clear()
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""

@@ -151,8 +151,8 @@ def _speed(kind: str, urls: list[str], seconds: float) -> Speed:
 
 async def _run_speed(kind: str, urls: list[str], seconds: float) -> Speed:
     async with connector(urls, 0.001, _hosts(urls)) as it:
-        # The first document of a feed is no measurement; the last of so many come late.
-        await it.until_polled(2 * min(len(urls), FEEDS))
+        # The first document of a feed is its past and no measurement.
+        await it.until_met(min(len(urls), FEEDS))
         it.watch.reset()
         before, began = cpu_seconds(), time.monotonic()
         await asyncio.sleep(seconds)
@@ -169,7 +169,7 @@ def _latency(good: list[str], bad: list[str], seconds: float) -> Latency:
 async def _run_latency(good: list[str], bad: list[str], seconds: float) -> Latency:
     """Hostile feeds are met, all for the first time, when the healthy ones have settled."""
     async with connector(good, PACE, _hosts(good + bad)) as it:
-        await it.until_polled(len(good))
+        await it.until_met(len(good))
         await it.poller.use(feed_list(good + bad))
         it.watch.reset()
         before = cpu_seconds()

@@ -26,7 +26,7 @@ find_python() {
   die "Python 3.11, 3.12 or 3.13 is needed: install it, or name it with PYTHON=… ./run.sh"
 }
 
-# Java of 17 or newer in JAVA_HOME or on the PATH, as deploy/local/java.py has it.
+# Java of 17 or newer in JAVA_HOME or on the PATH, as deploy/local/setup/java.py has it.
 has_java() {
   local java version
   for java in "${JAVA_HOME:+$JAVA_HOME/bin/java}" java; do
@@ -70,13 +70,13 @@ install() {
   has_java || locks+=(deploy/locks/java.lock)
   packages service "${locks[@]}"
   compile_own
-  $venv/bin/python -m deploy.local.install
+  $venv/bin/python -m deploy.local.setup.install
 }
 
 install_tests() {
   packages tests deploy/locks/python-dev.lock
   compile_own
-  $venv/bin/python -m deploy.local.install --tests
+  $venv/bin/python -m deploy.local.setup.install --tests
 }
 
 command=${1:-}

@@ -15,7 +15,7 @@ from deploy.job import JOB_NAME, JobOptions, build
 from deploy.local.running import kafka_of
 from deploy.settings import Settings
 from deploy.topic_files import read_topic_files, rules_in_force
-from pipeline.rules.topic_file import TopicFileError
+from pipeline.rules.tagging.topic_file import TopicFileError
 
 _FLINKS: Final = frozenset({"FlinkRunner", "PortableRunner"})
 _FLINK_DEFAULTS: Final = (

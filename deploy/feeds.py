@@ -95,7 +95,7 @@ def trusted(settings: Settings) -> SSLContext | None:
     """
     if settings.ca_file is None:
         return None
-    from connectors.feeds.trust import trust_store
+    from connectors.feeds.http.trust import trust_store
 
     try:
         return trust_store(settings.ca_file)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeline.contracts import topics
-from pipeline.rules.detector import DetectorSettings
-from pipeline.rules.handover import Handover
-from pipeline.rules.stories import StorySettings
-from pipeline.rules.tagging import Tagger
-from pipeline.rules.topic_file import TopicSet
+from pipeline.rules.alerts.detector import DetectorSettings
+from pipeline.rules.alerts.handover import Handover
+from pipeline.rules.stories.index import StorySettings
+from pipeline.rules.tagging.tagger import Tagger
+from pipeline.rules.tagging.topic_file import TopicSet
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions

@@ -15,8 +15,8 @@ from platformdirs import user_data_path
 
 from deploy.applied_topics import read_applied
 from deploy.errors import Refused, WrongUse
-from pipeline.rules.topic_file import TopicSet
-from pipeline.rules.topic_model import Fault, TopicFileError
+from pipeline.rules.tagging.topic_file import TopicSet
+from pipeline.rules.tagging.topic_model import Fault, TopicFileError
 
 PACKAGED: Final = Path(__file__).parent / "topics"
 """The defaults in the wheel."""

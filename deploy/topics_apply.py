@@ -15,7 +15,7 @@ import typer
 
 from deploy.applied_topics import install
 from deploy.errors import Fault
-from deploy.local.rules_status import (
+from deploy.local.job.rules_status import (
     CHANGING,
     LIVE,
     REPLAYING,
@@ -26,7 +26,7 @@ from deploy.local.rules_status import (
 )
 from deploy.settings import load
 from deploy.topic_files import rules_in_force, version_of
-from pipeline.rules.topic_file import TopicSet
+from pipeline.rules.tagging.topic_file import TopicSet
 
 _LOOK_SECONDS: Final = 0.5
 _WORDS: Final = {

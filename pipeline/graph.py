@@ -21,9 +21,9 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipeline.rules.detector import DetectorSettings
-from pipeline.rules.handover import Handover
-from pipeline.rules.stories import StorySettings
+from pipeline.rules.alerts.detector import DetectorSettings
+from pipeline.rules.alerts.handover import Handover
+from pipeline.rules.stories.index import StorySettings
 from pipeline.transforms.decode import DecodeAndTag, DecodeStatus, Tags
 from pipeline.transforms.detect_spikes import SERIES, DetectSpikes
 from pipeline.transforms.drop_repeats import LEDGER, DropRepeats

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import Fault
-from deploy.local import java, ports
-from deploy.local.engine import EnginePorts, EngineSetup
-from deploy.local.jars import JarStore
+from deploy.local import ports
+from deploy.local.flink.engine import EnginePorts, EngineSetup
 from deploy.local.kafka import KafkaSetup, is_ready
-from deploy.local.processes import leashed
+from deploy.local.setup import java
+from deploy.local.setup.jars import JarStore
+from deploy.local.supervise.processes import leashed
 
 START_SECONDS = 60
 
@@ -96,7 +97,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSetup]:
         EnginePorts(*(ports.find_free(taken) for _ in EnginePorts.__dataclass_fields__)),
     )
     setup.prepare()
-    pool = [sys.executable, "-m", "deploy.local.worker_pool", "--port", str(setup.ports.workers)]
+    pool = [
+        sys.executable,
+        "-m",
+        "deploy.local.flink.worker_pool",
+        "--port",
+        str(setup.ports.workers),
+    ]
     log = folder / "engine.log"
     with (
         _running(setup.command(), log, setup.environment()) as jvm,

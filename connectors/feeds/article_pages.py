@@ -13,11 +13,11 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final, Protocol
 
-from connectors.feeds.address import parse_address
 from connectors.feeds.errors import AddressError
-from connectors.feeds.fetch import Fetcher, Outcome
 from connectors.feeds.hosts import Hosts
-from connectors.feeds.parse_workers import WorkerStartError
+from connectors.feeds.http.address import parse_address
+from connectors.feeds.http.fetch import Fetcher, Outcome
+from connectors.feeds.parse.pool import WorkerStartError
 from connectors.feeds.robots import Wish
 from pipeline.contracts.clock import Clock, SystemClock
 from pipeline.contracts.records import Article
@@ -55,7 +55,7 @@ class RobotsFile(Protocol):
 
 
 class Extractor(Protocol):
-    """What finds a page's text: `parse_workers.FullTextPool`."""
+    """What finds a page's text: `parse.pool.FullTextPool`."""
 
     async def extract(self, page: bytes, content_type: str | None = None) -> str | None:
         """The main text of ``page``, None when there is none."""

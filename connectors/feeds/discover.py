@@ -10,11 +10,11 @@ from typing import Final, Protocol
 
 from lxml import etree
 
-from connectors.feeds.address import parse_address
 from connectors.feeds.errors import AddressError
 from connectors.feeds.feed_list import registrable_domain
-from connectors.feeds.fetch import Fetcher, FetchResult, Outcome
 from connectors.feeds.hosts import Hosts
+from connectors.feeds.http.address import parse_address
+from connectors.feeds.http.fetch import Fetcher, FetchResult, Outcome
 from connectors.feeds.parse.model import ParsedFeed
 from pipeline.contracts.clock import Clock, SystemClock
 
@@ -43,7 +43,7 @@ _USUAL_PLACES: Final = ("/feed", "/rss", "/rss.xml", "/feed.xml", "/atom.xml", "
 
 
 class Parser(Protocol):
-    """What turns bytes into entries: `parse_workers.ParsePool`."""
+    """What turns bytes into entries: `parse.pool.ParsePool`."""
 
     async def parse(
         self,

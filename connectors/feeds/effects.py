@@ -9,7 +9,7 @@ from typing import Any, Final
 from connectors.feeds import health, schedule
 from connectors.feeds.accept import Accepted
 from connectors.feeds.feed_list import Feed
-from connectors.feeds.fetch import FetchResult, Outcome
+from connectors.feeds.http.fetch import FetchResult, Outcome
 from connectors.feeds.moves import moved
 from connectors.feeds.parse.model import ParsedFeed
 from connectors.feeds.schedule import Pace

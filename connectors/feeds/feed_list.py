@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from publicsuffixlist import PublicSuffixList
 
-from connectors.feeds.address import feed_id_of, parse_address
 from connectors.feeds.errors import AddressError, FeedListError
+from connectors.feeds.http.address import feed_id_of, parse_address
 
 DEFAULT_GROUP: Final = "default"
 _GROUP: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")  # a metric label: short, few, plain

@@ -1,7 +1,7 @@
 """The text of an article's page, for feeds that give headlines only. Needs the extra ``fulltext``.
 
 Off by default, a feed at a time (``full_text`` in the feed list). For pages of strangers call it
-through `parse_workers.FullTextPool`.
+through `parse.pool.FullTextPool`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from connectors.feeds.fetch import Outcome
+from connectors.feeds.http.fetch import Outcome
 from connectors.feeds.state.records import FeedRow, State
 
 HOUR: Final = 3_600.0

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from connectors.feeds.accept import Accepted
 from connectors.feeds.article_pages import Page
 from connectors.feeds.feed_list import Feed
-from connectors.feeds.fetch import FetchResult
+from connectors.feeds.http.fetch import FetchResult
 from connectors.feeds.parse.model import DocumentReason
 from connectors.feeds.state.records import State
 from pipeline.contracts import metrics as names

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from connectors.feeds.fetch import FetchResult
+from connectors.feeds.http.fetch import FetchResult
 from connectors.feeds.state.records import FeedRow
 
 SIGHTINGS: Final = 5

@@ -8,9 +8,9 @@ from typing import Final
 
 from lxml import etree
 
-from connectors.feeds.address import feed_id_of, parse_address
 from connectors.feeds.errors import AddressError, FeedListError
 from connectors.feeds.feed_list import DEFAULT_GROUP, Feed, FeedList
+from connectors.feeds.http.address import feed_id_of, parse_address
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 _PARSER: Final = {

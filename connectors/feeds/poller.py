@@ -23,18 +23,18 @@ import sqlalchemy as sa
 
 from connectors.feeds import schedule
 from connectors.feeds.accept import Accepted, accept, is_met_anew
-from connectors.feeds.address import parse_address
 from connectors.feeds.article_pages import ArticlePages
 from connectors.feeds.effects import Poll, effect_of
 from connectors.feeds.errors import LeaseLostError
 from connectors.feeds.feed_list import Feed, FeedList
-from connectors.feeds.fetch import Fetcher, FetchResult, Outcome, Validators
 from connectors.feeds.hosts import Hosts
+from connectors.feeds.http.address import parse_address
+from connectors.feeds.http.fetch import Fetcher, FetchResult, Outcome, Validators
 from connectors.feeds.journal import Batcher, Journal
 from connectors.feeds.lanes import UNPROVEN_SHARE, Lanes, NoPlaceError, is_proven
 from connectors.feeds.moves import asked_url
 from connectors.feeds.parse.model import ParsedFeed
-from connectors.feeds.parse_workers import WorkerStartError
+from connectors.feeds.parse.pool import WorkerStartError
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.records import FeedRow, FinishedPoll, Outgoing, Seen
 from connectors.feeds.state.store import FeedStore
@@ -58,7 +58,7 @@ T = TypeVar("T")
 
 
 class Parser(Protocol):
-    """What turns bytes into entries: `parse_workers.ParsePool`."""
+    """What turns bytes into entries: `parse.pool.ParsePool`."""
 
     async def parse(
         self,

@@ -10,9 +10,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.feeds.address import parse_address
-from connectors.feeds.fetch import Fetcher, FetchResult, Outcome
 from connectors.feeds.hosts import Hosts
+from connectors.feeds.http.address import parse_address
+from connectors.feeds.http.fetch import Fetcher, FetchResult, Outcome
 from pipeline.contracts.clock import Clock, SystemClock
 
 AGENT: Final = "straitwatch"

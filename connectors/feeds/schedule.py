@@ -10,7 +10,7 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.feeds.fetch import Outcome
+from connectors.feeds.http.fetch import Outcome
 from connectors.feeds.state.records import FeedRow
 
 HOUR: Final = 3_600.0

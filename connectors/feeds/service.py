@@ -26,14 +26,14 @@ from connectors.feeds import full_text, robots
 from connectors.feeds.article_pages import ArticlePages
 from connectors.feeds.errors import FeedListError
 from connectors.feeds.feed_list import FeedList, read_feed_list
-from connectors.feeds.fetch import Fetcher, FetchLimits
-from connectors.feeds.guard import Guard
 from connectors.feeds.hosts import Hosts
+from connectors.feeds.http.fetch import Fetcher, FetchLimits
+from connectors.feeds.http.guard import Guard
 from connectors.feeds.interpreter import settle
 from connectors.feeds.journal import Journal
 from connectors.feeds.metrics import FeedMetrics
 from connectors.feeds.parse.limits import MAX_PAGE_BYTES
-from connectors.feeds.parse_workers import FullTextPool, ParsePool
+from connectors.feeds.parse.pool import FullTextPool, ParsePool
 from connectors.feeds.poller import Poller, PollerSettings
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.database import open_database

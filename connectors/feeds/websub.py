@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import sqlalchemy as sa
 
-from connectors.feeds.fetch import Fetcher
+from connectors.feeds.http.fetch import Fetcher
 from connectors.feeds.state.subscriptions import Subscription, SubscriptionStore
 from pipeline.contracts.clock import Clock, SystemClock
 

@@ -15,7 +15,7 @@ from typing import Final
 from markupsafe import Markup, escape
 
 from deploy.backtest.outputs import Bin, Bins
-from pipeline.rules.points import upper_bound
+from pipeline.rules.alerts.points import upper_bound
 
 WIDTH: Final = 1120
 HEIGHT: Final = 250

@@ -19,9 +19,9 @@ from pipeline.contracts.records import (
     SeriesPoint,
     TaggedArticle,
 )
-from pipeline.rules.detector import TICK, DetectorSettings, TopicDetector
-from pipeline.rules.stories import StoryIndex, StoryItem, StorySettings, shard_of
-from pipeline.rules.tagging import Tagger
+from pipeline.rules.alerts.detector import TICK, DetectorSettings, TopicDetector
+from pipeline.rules.stories.index import StoryIndex, StoryItem, StorySettings, shard_of
+from pipeline.rules.tagging.tagger import Tagger
 
 BUCKET: Final = timedelta(minutes=5)
 _SILENCE: Final = timedelta(hours=48)

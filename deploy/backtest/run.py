@@ -19,7 +19,7 @@ from deploy.output import written
 from pipeline.contracts.codec import decode
 from pipeline.contracts.errors import DecodeError
 from pipeline.contracts.records import Alert, Article, FeedStatus, SeriesPoint
-from pipeline.rules.detector import DETECTOR_VERSION
+from pipeline.rules.alerts.detector import DETECTOR_VERSION
 
 ALERTS: Final = "alerts.jsonl"
 SERIES: Final = "series.csv"

@@ -26,7 +26,7 @@ from pipeline.contracts import codec
 from pipeline.contracts.clock import Clock, SystemClock
 from pipeline.contracts.records import Series, SeriesPoint
 from pipeline.contracts.topics import SERIES
-from pipeline.rules.history import REST
+from pipeline.rules.baseline.history import REST
 
 TOPICS: Final = 2
 OUTLETS: Final = 12

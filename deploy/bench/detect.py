@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pipeline.contracts.records import Article, FeedStatus, Lang, TaggedArticle, TopicTag
-from pipeline.rules.detector import TICK, TopicDetector
-from pipeline.rules.exposure import Completeness, Exposure
-from pipeline.rules.series import SeriesCore
-from pipeline.rules.spike import SpikeSettings
-from pipeline.rules.streams import GroupTotal, StreamDetector, StreamEvent
+from pipeline.rules.alerts.detector import TICK, TopicDetector
+from pipeline.rules.alerts.streams import GroupTotal, StreamDetector, StreamEvent
+from pipeline.rules.baseline.exposure import Completeness, Exposure
+from pipeline.rules.spikes.series import SeriesCore
+from pipeline.rules.spikes.spike import SpikeSettings
 from pipeline.rules.times import BUCKET, DAY, MINUTE, moment
 
 _START: Final = 1_767_571_200  # a Monday

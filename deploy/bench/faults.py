@@ -31,7 +31,7 @@ from deploy.demo.receiver import WebhookReceiver
 from deploy.demo.run import SECRET
 from deploy.demo.stage import Service, settled, stage_environment
 from deploy.ledger import LedgerView
-from deploy.local.flink import FlinkAway, FlinkRest
+from deploy.local.flink.rest import FlinkAway, FlinkRest
 from deploy.local.ports import HOST, find_free
 from pipeline.contracts import codec
 from pipeline.contracts.clock import Clock, SystemClock

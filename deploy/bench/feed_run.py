@@ -24,14 +24,14 @@ import psutil
 
 from connectors.bus.base import Delivery, Receipt
 from connectors.feeds.accept import Accepted
-from connectors.feeds.address import feed_id_of
 from connectors.feeds.feed_list import Feed, FeedList
-from connectors.feeds.fetch import Fetcher, FetchResult
-from connectors.feeds.guard import Guard
 from connectors.feeds.hosts import Hosts
+from connectors.feeds.http.address import feed_id_of
+from connectors.feeds.http.fetch import Fetcher, FetchResult
+from connectors.feeds.http.guard import Guard
 from connectors.feeds.interpreter import settle
 from connectors.feeds.journal import Journal
-from connectors.feeds.parse_workers import ParsePool
+from connectors.feeds.parse.pool import ParsePool
 from connectors.feeds.poller import Poller, PollerSettings
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.database import open_database, sqlite_url

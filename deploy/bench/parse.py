@@ -13,7 +13,7 @@ from html import escape
 from typing import Any, Final
 
 from connectors.feeds.parse import document
-from connectors.feeds.parse_workers import ParsePool
+from connectors.feeds.parse.pool import ParsePool
 
 _ROUNDS: Final = 3
 """Of each measurement; the best one counts: what disturbs it only ever makes it slower."""

@@ -28,14 +28,14 @@ from deploy.bench.articles import make_texts
 from deploy.bench.processor import FROM, TO, Meter, idle
 from deploy.demo.stage import Service, running, stage_environment
 from deploy.errors import Fault
+from deploy.local.job.pipeline_job import REPLAY_REQUEST
 from deploy.local.layout import Layout
-from deploy.local.pipeline_job import REPLAY_REQUEST
 from deploy.topic_files import load_topics
 from pipeline.contracts import topics
 from pipeline.contracts.codec import decode, encode
 from pipeline.contracts.ids import article_id
 from pipeline.contracts.records import Article, Ledger, TaggedArticle
-from pipeline.rules.tagging import Tagger
+from pipeline.rules.tagging.tagger import Tagger
 
 BYTES: Final = 1_600
 _TEXT: Final = 1_240

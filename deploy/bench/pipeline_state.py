@@ -19,9 +19,9 @@ from deploy.bench.pipeline import make_load
 from deploy.topic_files import load_topics
 from pipeline.contracts.codec import encode
 from pipeline.contracts.raw import RawBatch, RawRecord
-from pipeline.rules.detector import DetectorSettings
-from pipeline.rules.stories import StorySettings
-from pipeline.rules.tagging import Tagger
+from pipeline.rules.alerts.detector import DetectorSettings
+from pipeline.rules.stories.index import StorySettings
+from pipeline.rules.tagging.tagger import Tagger
 from pipeline.transforms.decode import _DecodeAndTag
 from pipeline.transforms.detect_spikes import _DetectSpikes
 from pipeline.transforms.drop_repeats import _DropRepeats

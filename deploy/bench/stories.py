@@ -17,7 +17,7 @@ from itertools import accumulate
 from typing import Final
 
 from pipeline.contracts.records import Lang
-from pipeline.rules.stories import StoryIndex, StoryItem
+from pipeline.rules.stories.index import StoryIndex, StoryItem
 
 _START: Final = datetime(2026, 3, 2, tzinfo=UTC)
 _WINDOW: Final = timedelta(hours=72)

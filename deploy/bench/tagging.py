@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from pipeline.rules.tagging import Tagger
-from pipeline.rules.topic_file import TopicSet
-from pipeline.rules.topic_model import Term, TermSet
+from pipeline.rules.tagging.tagger import Tagger
+from pipeline.rules.tagging.topic_file import TopicSet
+from pipeline.rules.tagging.topic_model import Term, TermSet
 
 _NEUTRAL: Final = {
     "en": (

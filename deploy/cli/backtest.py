@@ -63,9 +63,9 @@ def backtest(
     from deploy.backtest.run import run_backtest, write_summary
     from deploy.backtest.truth import read_truth
     from deploy.topic_files import load_topics
-    from pipeline.rules.detector import DetectorSettings
-    from pipeline.rules.stories import StorySettings
-    from pipeline.rules.tagging import Tagger
+    from pipeline.rules.alerts.detector import DetectorSettings
+    from pipeline.rules.stories.index import StorySettings
+    from pipeline.rules.tagging.tagger import Tagger
 
     archive = Archive(articles, read_sources(feeds))
     known = None if truth is None else read_truth(truth)

@@ -15,7 +15,7 @@ import typer
 from deploy.errors import Fault, WrongUse
 
 if TYPE_CHECKING:
-    from pipeline.rules.streams import GroupTotal, StreamEvent
+    from pipeline.rules.alerts.streams import GroupTotal, StreamEvent
 
 EPOCH: Final = 1_767_571_200
 """Monday, 5 January 2026, 00:00 UTC: second 0 of a stream, which begins on some Monday."""
@@ -58,8 +58,8 @@ def detect(
 
     Example: straitwatch detect --events events.csv.zst --totals totals.csv.zst --out alerts.csv
     """
-    from pipeline.rules.spike import SpikeSettings
-    from pipeline.rules.streams import StreamDetector
+    from pipeline.rules.alerts.streams import StreamDetector
+    from pipeline.rules.spikes.spike import SpikeSettings
 
     settings = SpikeSettings().at_sensitivity(sensitivity)
     detector = StreamDetector(settings, EPOCH)
@@ -78,7 +78,7 @@ def detect(
 
 
 def _events(path: Path, lines: Iterator[dict[str, str]]) -> Iterator[StreamEvent]:
-    from pipeline.rules.streams import StreamEvent
+    from pipeline.rules.alerts.streams import StreamEvent
 
     last = 0
     for number, row in enumerate(lines, 2):
@@ -99,7 +99,7 @@ def _events(path: Path, lines: Iterator[dict[str, str]]) -> Iterator[StreamEvent
 
 
 def _totals(path: Path, lines: Iterator[dict[str, str]]) -> Iterator[GroupTotal]:
-    from pipeline.rules.streams import GroupTotal
+    from pipeline.rules.alerts.streams import GroupTotal
 
     last = 0
     for number, row in enumerate(lines, 2):

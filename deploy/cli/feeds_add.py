@@ -38,8 +38,8 @@ def add(
     """
     import asyncio
 
-    from connectors.feeds.address import feed_id_of
     from connectors.feeds.feed_list import Feed
+    from connectors.feeds.http.address import feed_id_of
     from deploy.errors import Refused
     from deploy.feeds import add_to_list
     from deploy.settings import load
@@ -100,8 +100,8 @@ async def _check_all(settings: Settings, feeds: list[Feed]) -> int:
     async def one(feed: Feed) -> bool:
         from time import time
 
-        from connectors.feeds.address import parse_address
         from connectors.feeds.errors import AddressError
+        from connectors.feeds.http.address import parse_address
 
         try:
             host = parse_address(feed.url).host
@@ -146,9 +146,9 @@ async def _discover(settings: Settings, url: str) -> Discovery:
 
 
 def _tools(settings: Settings):  # type: ignore[no-untyped-def]
-    from connectors.feeds.fetch import Fetcher
-    from connectors.feeds.guard import Guard
-    from connectors.feeds.parse_workers import ParsePool
+    from connectors.feeds.http.fetch import Fetcher
+    from connectors.feeds.http.guard import Guard
+    from connectors.feeds.parse.pool import ParsePool
     from deploy.feeds import trusted, user_agent
 
     guard, trust = Guard(settings.allow_hosts), trusted(settings)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from connectors.feeds.fetch import FetchResult
+    from connectors.feeds.http.fetch import FetchResult
     from connectors.feeds.parse.model import ParsedFeed
 
 _PARSE_SECONDS = 2.0
@@ -45,9 +45,9 @@ def fetch(
     import asyncio
     import json
 
-    from connectors.feeds.fetch import FetchLimits, Outcome
-    from connectors.feeds.guard import Guard
-    from connectors.feeds.http_headers import validator
+    from connectors.feeds.http.fetch import FetchLimits, Outcome
+    from connectors.feeds.http.guard import Guard
+    from connectors.feeds.http.headers import validator
     from deploy.cli.feed_lines import document_line, entry_lines
     from deploy.errors import Refused, WrongUse
     from deploy.output import written
@@ -89,8 +89,8 @@ async def _fetch(
     """How the fetch ended, and the document when one came that is a feed or should be."""
     from dataclasses import replace
 
-    from connectors.feeds.fetch import Fetcher, Outcome, Validators
-    from connectors.feeds.parse_workers import ParsePool, WorkerStartError
+    from connectors.feeds.http.fetch import Fetcher, Outcome, Validators
+    from connectors.feeds.parse.pool import ParsePool, WorkerStartError
     from deploy.errors import Fault
     from deploy.feeds import trusted, user_agent
     from deploy.settings import load
@@ -114,7 +114,7 @@ async def _fetch(
 
 
 def _feed_id(url: str) -> str:
-    from connectors.feeds.address import feed_id_of
+    from connectors.feeds.http.address import feed_id_of
 
     return feed_id_of(url)
 

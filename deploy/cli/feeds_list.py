@@ -135,8 +135,8 @@ def _rows(settings: Settings) -> dict[str, FeedRow]:
 
 
 def _line(feed: Feed, row: FeedRow | None, now: float) -> dict[str, Any]:
-    from connectors.feeds.address import parse_address
     from connectors.feeds.health import health, say_seconds
+    from connectors.feeds.http.address import parse_address
     from connectors.feeds.state.records import State
 
     # Silence grows between two polls: the state is that of now.

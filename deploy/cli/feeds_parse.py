@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from connectors.feeds.parse.model import ParsedFeed
-    from connectors.feeds.parse_workers import ParsePool
+    from connectors.feeds.parse.pool import ParsePool
 
 
 def register(group: typer.Typer) -> None:
@@ -59,7 +59,7 @@ async def _parse_all(
     import json
     import os
 
-    from connectors.feeds.parse_workers import ParsePool, WorkerStartError
+    from connectors.feeds.parse.pool import ParsePool, WorkerStartError
     from deploy.cli.feed_lines import document_line, entry_lines
     from deploy.errors import Fault
     from deploy.output import written
@@ -119,8 +119,8 @@ async def _parse_one(
 
 def _feed_id(url: str | None) -> str | None:
     """The id that the poller would give the feed, so that its articles have the same ids here."""
-    from connectors.feeds.address import feed_id_of
     from connectors.feeds.errors import AddressError
+    from connectors.feeds.http.address import feed_id_of
 
     try:
         return None if url is None else feed_id_of(url)

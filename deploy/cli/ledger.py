@@ -23,7 +23,7 @@ def ledger(
     """
     from connectors.feeds.state.database import sqlite_url
     from deploy.ledger import read_ledger
-    from deploy.local.generations import GenerationStore
+    from deploy.local.job.generations import GenerationStore
     from deploy.local.layout import Layout
     from deploy.local.running import kafka_of
     from deploy.settings import load

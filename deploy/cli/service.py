@@ -22,8 +22,8 @@ def up(
 
     Example: STRAITWATCH_FEEDS=feeds.toml straitwatch up
     """
-    from deploy.local.events import json_lines, words
     from deploy.local.service import run_service
+    from deploy.local.supervise.events import json_lines, words
     from deploy.settings import load
 
     run_service(load(), json_lines if as_json else words)

@@ -30,8 +30,8 @@ def stories(
     from deploy.archive import Archive, read_sources
     from deploy.output import written
     from pipeline.contracts.records import Lang
-    from pipeline.rules.language import ScriptDetector
-    from pipeline.rules.stories import StoryIndex, StoryItem, shard_of
+    from pipeline.rules.stories.index import StoryIndex, StoryItem, shard_of
+    from pipeline.rules.tagging.language import ScriptDetector
 
     archive = Archive(source, read_sources(feeds))
     detector = ScriptDetector()

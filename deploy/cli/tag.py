@@ -30,7 +30,7 @@ def tag(
     from deploy.errors import Refused, WrongUse
     from deploy.output import written
     from deploy.topic_files import load_topics
-    from pipeline.rules.tagging import Tagger
+    from pipeline.rules.tagging.tagger import Tagger
 
     tagger = Tagger(load_topics(topics))
     try:

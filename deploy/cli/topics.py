@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from pipeline.rules.evaluate import Verdict
-    from pipeline.rules.tagging import Explanation
-    from pipeline.rules.topic_file import TopicSet
+    from pipeline.rules.tagging.evaluate import Verdict
+    from pipeline.rules.tagging.tagger import Explanation
+    from pipeline.rules.tagging.topic_file import TopicSet
 
 
 def register(app: typer.Typer) -> None:
@@ -70,9 +70,9 @@ def apply(
 def _checked(folder: Path) -> TopicSet:
     """The topics of a folder, their examples tried; faults are told and end the command."""
     from deploy.topic_files import read_topic_files
-    from pipeline.rules.tagging import check_examples
-    from pipeline.rules.topic_file import TopicSet
-    from pipeline.rules.topic_model import TopicFileError
+    from pipeline.rules.tagging.tagger import check_examples
+    from pipeline.rules.tagging.topic_file import TopicSet
+    from pipeline.rules.tagging.topic_model import TopicFileError
 
     try:
         topics = TopicSet.parse(read_topic_files(folder))
@@ -102,7 +102,7 @@ def explain(
     Example: straitwatch topics explain "Tokyo protests over Chinese drilling in the East China Sea"
     """
     from deploy.topic_files import load_topics
-    from pipeline.rules.tagging import Tagger
+    from pipeline.rules.tagging.tagger import Tagger
 
     if text == "-":
         text = sys.stdin.buffer.read().decode("utf-8", "replace")

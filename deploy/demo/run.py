@@ -29,7 +29,7 @@ from pipeline.contracts import codec
 from pipeline.contracts.clock import Clock, SystemClock
 from pipeline.contracts.records import Alert, TaggedArticle
 from pipeline.contracts.topics import ALERTS, TAGGED
-from pipeline.rules.history import REST
+from pipeline.rules.baseline.history import REST
 
 ALERT_SECONDS: Final = 120.0
 SETTLE_SECONDS: Final = 60.0

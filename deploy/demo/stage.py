@@ -19,9 +19,9 @@ from typing import Any, Final
 from connectors.feeds.state.database import sqlite_url
 from deploy.errors import Fault
 from deploy.ledger import LedgerView, read_ledger
-from deploy.local.generations import GenerationStore
+from deploy.local.job.generations import GenerationStore
 from deploy.local.layout import Layout
-from deploy.local.processes import leashed
+from deploy.local.supervise.processes import leashed
 from deploy.settings import Settings
 from pipeline.contracts.clock import Clock
 

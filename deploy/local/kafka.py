@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from deploy.errors import Fault
-from deploy.local import answers
 from deploy.local.ports import HOST
+from deploy.local.supervise import answers
 from pipeline.contracts.topics import MAX_ARTICLE_BYTES
 
 # Messages of 10 MB pass with it; the rest is the page cache's work.

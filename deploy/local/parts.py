@@ -6,9 +6,10 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 
-from deploy.local import answers, kafka, ports
+from deploy.local import kafka, ports
 from deploy.local.plan import Plan, python_command
-from deploy.local.supervisor import Part
+from deploy.local.supervise import answers
+from deploy.local.supervise.supervisor import Part
 
 
 def parts_of(plan: Plan) -> tuple[Part, ...]:
@@ -38,7 +39,7 @@ def _kafka(plan: Plan) -> Part:
 def _engine(plan: Plan) -> tuple[Part, ...]:
     environment = plan.environment()
     at = plan.engine.ports
-    pool = (sys.executable, "-m", "deploy.local.worker_pool", "--port", str(at.workers))
+    pool = (sys.executable, "-m", "deploy.local.flink.worker_pool", "--port", str(at.workers))
     hung_seconds = plan.settings.hung_seconds
     # Whether the job moves is the pipeline's to see: it says so by an event `hung`.
     workers = Part(

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Final
 
 from deploy.errors import Fault, Refused, WrongUse
-from deploy.local import java, ports
-from deploy.local.engine import EnginePorts, EngineSetup
-from deploy.local.flink import FlinkAway, FlinkRest
-from deploy.local.jars import JarStore
+from deploy.local import ports
+from deploy.local.flink.engine import EnginePorts, EngineSetup
+from deploy.local.flink.rest import FlinkAway, FlinkRest
 from deploy.local.kafka import KafkaSetup, is_ready
 from deploy.local.layout import Layout
+from deploy.local.setup import java
+from deploy.local.setup.jars import JarStore
 from deploy.settings import PREFIX, Settings, unknown_variables
 
 _ANY_SECRET: Final = "whsec_" + base64.b64encode(bytes(32)).decode()
@@ -163,7 +164,7 @@ def check_topics(settings: Settings) -> tuple[Path, tuple[str, ...]]:
         WrongUse: a file is wrong.
     """
     from deploy.topic_files import read_topic_files, rules_in_force
-    from pipeline.rules.topic_file import TopicFileError, TopicSet
+    from pipeline.rules.tagging.topic_file import TopicFileError, TopicSet
 
     folder = rules_in_force(settings.home, settings.topics).folder
     try:

@@ -13,12 +13,8 @@ from typing import Any, Final
 
 from deploy.applied_topics import read_applied
 from deploy.errors import Fault, WrongUse
-from deploy.local.jars import JarStore
-from deploy.local.java import find_java
-from deploy.local.layout import Layout
-from deploy.local.pipeline_job import JobRules, PipelineJob
-from deploy.local.plan import engine_setup
-from deploy.local.rules_status import (
+from deploy.local.job.pipeline_job import JobRules, PipelineJob
+from deploy.local.job.rules_status import (
     CHANGING,
     LIVE,
     REPLAYING,
@@ -26,12 +22,16 @@ from deploy.local.rules_status import (
     RulesStatus,
     write_status,
 )
+from deploy.local.layout import Layout
+from deploy.local.plan import engine_setup
 from deploy.local.running import kafka_of
+from deploy.local.setup.jars import JarStore
+from deploy.local.setup.java import find_java
 from deploy.pipeline_metrics import export_pipeline_metrics
 from deploy.settings import PREFIX, Settings
 from deploy.topic_files import read_topic_files, rules_in_force
-from pipeline.rules.topic_file import TopicSet
-from pipeline.rules.topic_model import TopicFileError
+from pipeline.rules.tagging.topic_file import TopicSet
+from pipeline.rules.tagging.topic_model import TopicFileError
 
 
 def run_on_our_engine(settings: Settings) -> None:

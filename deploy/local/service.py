@@ -6,18 +6,19 @@ import asyncio
 from typing import Any
 
 from deploy.errors import Fault
-from deploy.local import ports, supervisor_metrics
-from deploy.local.events import Listener
-from deploy.local.flink import FlinkRest
-from deploy.local.home_lock import home_lock
+from deploy.local import ports
+from deploy.local.flink.rest import FlinkRest
+from deploy.local.job.our_jobs import OurJobs
+from deploy.local.job.rules_status import forget_status
 from deploy.local.layout import Layout
-from deploy.local.our_jobs import OurJobs
 from deploy.local.parts import make_topics, parts_of
 from deploy.local.plan import Plan, check_files, check_room, make_plan
-from deploy.local.processes import Register
-from deploy.local.rules_status import forget_status
 from deploy.local.running import forget_ready, note_ready
-from deploy.local.supervisor import Supervisor
+from deploy.local.supervise import metrics as supervisor_metrics
+from deploy.local.supervise.events import Listener
+from deploy.local.supervise.home_lock import home_lock
+from deploy.local.supervise.processes import Register
+from deploy.local.supervise.supervisor import Supervisor
 from deploy.settings import Settings
 
 

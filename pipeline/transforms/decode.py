@@ -25,7 +25,7 @@ from pipeline.contracts.records import (
 )
 from pipeline.contracts.topics import LARGEST_ARTICLE_BYTES, LARGEST_ID
 from pipeline.rules.repeats import MAX_REVISION, sight
-from pipeline.rules.stories import shard_of
+from pipeline.rules.stories.index import shard_of
 from pipeline.transforms.letters import DEAD_LETTERS
 from pipeline.transforms.wire import (
     DEAD,

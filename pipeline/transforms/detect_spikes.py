@@ -22,8 +22,8 @@ from apache_beam.transforms.userstate import (
 from pipeline.contracts.codec import decode, encode
 from pipeline.contracts.raw import Keyed
 from pipeline.contracts.records import FeedStatus, TaggedArticle
-from pipeline.rules.detector import TICK, DetectorSettings, TickResult, TopicDetector
-from pipeline.rules.handover import Handover, Teller
+from pipeline.rules.alerts.detector import TICK, DetectorSettings, TickResult, TopicDetector
+from pipeline.rules.alerts.handover import Handover, Teller
 from pipeline.transforms.kept import Journal, Opened, entries_of
 from pipeline.transforms.letters import DEAD_LETTERS, set_aside
 from pipeline.transforms.wire import ARTICLE, Placed, at, stamp

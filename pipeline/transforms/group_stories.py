@@ -22,7 +22,7 @@ from apache_beam.transforms.userstate import (
 from pipeline.contracts.codec import decode, encode
 from pipeline.contracts.raw import Keyed
 from pipeline.contracts.records import TaggedArticle
-from pipeline.rules.stories import StoryIndex, StoryItem, StorySettings
+from pipeline.rules.stories.index import StoryIndex, StoryItem, StorySettings
 from pipeline.transforms.kept import Journal, Opened, entries_of
 from pipeline.transforms.letters import DEAD_LETTERS, set_aside
 from pipeline.transforms.wire import ARTICLE, Placed, at, stamp

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from deploy.topic_files import PACKAGED, read_topic_files
-from pipeline.rules.tagging import Tagger, check_examples
-from pipeline.rules.topic_file import TopicSet
-from pipeline.rules.topic_shape import KEYS
+from pipeline.rules.tagging.tagger import Tagger, check_examples
+from pipeline.rules.tagging.topic_file import TopicSet
+from pipeline.rules.tagging.topic_shape import KEYS
 
 PAGE = Path(__file__).parents[2] / "deploy" / "docs" / "topics.md"
 

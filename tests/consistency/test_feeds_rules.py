@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.local import prometheus
+from deploy.local.setup import prometheus
 from pipeline.contracts.metrics import FEEDS, Kind
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.contracts.records import Lang
-from pipeline.rules.stories import StoryIndex, StoryItem, shard_of
+from pipeline.rules.stories.index import StoryIndex, StoryItem, shard_of
 
 STREAM = Path(__file__).parent / "stories" / "assignments.jsonl"
 START = datetime(2026, 3, 2, tzinfo=UTC)

@@ -31,9 +31,9 @@ from pipeline.contracts.records import (
 )
 from pipeline.graph import Rules, Sinks, Sources, build
 from pipeline.io.memory import ReadMemory, WriteMemory, written
-from pipeline.rules.detector import DetectorSettings
-from pipeline.rules.handover import Handover
-from pipeline.rules.stories import StorySettings
+from pipeline.rules.alerts.detector import DetectorSettings
+from pipeline.rules.alerts.handover import Handover
+from pipeline.rules.stories.index import StorySettings
 from pipeline.transforms import detect_spikes
 
 START = datetime(2026, 3, 2, tzinfo=UTC)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.contracts.records import AlertState
-from pipeline.rules.handover import Handover
+from pipeline.rules.alerts.handover import Handover
 from pipeline.rules.times import seconds
 from tests.graph.conftest import BURST_AT, Log, Out
 

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.contracts.codec import decode, encode
 from pipeline.contracts.records import DeadReason, TaggedArticle
-from pipeline.rules.detector import TopicDetector
-from pipeline.rules.stories import StoryIndex
+from pipeline.rules.alerts.detector import TopicDetector
+from pipeline.rules.stories.index import StoryIndex
 from pipeline.transforms.kept import Memory
 from tests.graph.conftest import BURST_AT, START, Log, Out, article
 

@@ -14,11 +14,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from connectors.bus.memory import MemoryBus, MemoryPublisher
-from connectors.feeds.address import feed_id_of
 from connectors.feeds.feed_list import Feed, FeedList
-from connectors.feeds.fetch import Fetcher, FetchLimits
-from connectors.feeds.guard import Guard
 from connectors.feeds.hosts import Hosts
+from connectors.feeds.http.address import feed_id_of
+from connectors.feeds.http.fetch import Fetcher, FetchLimits
+from connectors.feeds.http.guard import Guard
 from connectors.feeds.journal import Journal
 from connectors.feeds.metrics import FeedMetrics
 from connectors.feeds.parse.document import parse

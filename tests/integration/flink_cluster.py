@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deploy.local import java, ports
-from deploy.local.flink import FlinkAway, FlinkRest
-from deploy.local.jars import JarStore
-from deploy.local.processes import leashed
+from deploy.local import ports
+from deploy.local.flink.rest import FlinkAway, FlinkRest
+from deploy.local.setup import java
+from deploy.local.setup.jars import JarStore
+from deploy.local.supervise.processes import leashed
 from tests.conftest import wait_until
 
 _OPENED = ("lang", "util", "nio", "util.concurrent", "net", "io")

@@ -12,8 +12,8 @@ import pytest
 
 from connectors.bus.topics import ensure_topics
 from deploy.any_runner import options_for
-from deploy.local.engine import EngineSetup
-from deploy.local.flink import FlinkAway, FlinkRest
+from deploy.local.flink.engine import EngineSetup
+from deploy.local.flink.rest import FlinkAway, FlinkRest
 from deploy.local.ports import HOST, find_free
 from pipeline.contracts.topics import topic_specs
 from tests.conftest import wait_until

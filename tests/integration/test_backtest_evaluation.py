@@ -13,9 +13,9 @@ from deploy.backtest.replay import Rules
 from deploy.backtest.run import run_backtest
 from deploy.backtest.truth import read_truth
 from deploy.topic_files import PACKAGED, load_topics
-from pipeline.rules.detector import DetectorSettings
-from pipeline.rules.stories import StorySettings
-from pipeline.rules.tagging import Tagger
+from pipeline.rules.alerts.detector import DetectorSettings
+from pipeline.rules.stories.index import StorySettings
+from pipeline.rules.tagging.tagger import Tagger
 
 pytestmark = [pytest.mark.evaluation, pytest.mark.timeout(600)]
 

@@ -18,9 +18,9 @@ from connectors.desk.message import compose
 from deploy.demo.run import DemoResult, run_demo
 from deploy.demo.scenario import Scenario
 from deploy.demo.story import tell
-from deploy.local import prometheus
 from deploy.local.ports import find_free
-from deploy.local.processes import leashed
+from deploy.local.setup import prometheus
+from deploy.local.supervise.processes import leashed
 from tests.conftest import installed
 
 DASHBOARDS = Path(__file__).parents[2] / "dashboards"

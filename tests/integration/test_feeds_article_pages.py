@@ -19,10 +19,10 @@ import pytest
 from connectors.bus.memory import MemoryBus, MemoryPublisher
 from connectors.feeds import full_text
 from connectors.feeds.article_pages import ArticlePages, Extractor, Page
-from connectors.feeds.fetch import Fetcher, FetchLimits
-from connectors.feeds.guard import Guard
 from connectors.feeds.hosts import Hosts
-from connectors.feeds.parse_workers import FullTextPool, WorkerStartError
+from connectors.feeds.http.fetch import Fetcher, FetchLimits
+from connectors.feeds.http.guard import Guard
+from connectors.feeds.parse.pool import FullTextPool, WorkerStartError
 from connectors.feeds.robots import KEEP, KEEP_FAILURE, Robots
 from connectors.feeds.service import FeedsConfig, run
 from deploy.local import ports

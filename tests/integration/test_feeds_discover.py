@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from connectors.feeds.discover import Discovery, candidates, find_feeds
-from connectors.feeds.fetch import Fetcher, FetchLimits
-from connectors.feeds.guard import Guard
 from connectors.feeds.hosts import Hosts
+from connectors.feeds.http.fetch import Fetcher, FetchLimits
+from connectors.feeds.http.guard import Guard
 from connectors.feeds.parse.document import parse
 from connectors.feeds.parse.model import ParsedFeed
 from pipeline.contracts.clock import FakeClock

@@ -13,9 +13,9 @@ import brotli
 import pytest
 import zstandard
 
-from connectors.feeds.decompress import STEP, BadCodingError, TooLargeError, decoder_for
-from connectors.feeds.fetch import Fetcher, FetchLimits, FetchResult, Outcome, Validators
-from connectors.feeds.guard import Guard
+from connectors.feeds.http.decompress import STEP, BadCodingError, TooLargeError, decoder_for
+from connectors.feeds.http.fetch import Fetcher, FetchLimits, FetchResult, Outcome, Validators
+from connectors.feeds.http.guard import Guard
 
 _spec = importlib.util.spec_from_file_location(
     "feeds_site", Path(__file__).with_name("feeds_site.py")

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from connectors.feeds.accept import Accepted, accept
-from connectors.feeds.address import feed_id_of
 from connectors.feeds.feed_list import Feed, FeedList
-from connectors.feeds.fetch import FetchLimits
+from connectors.feeds.http.address import feed_id_of
+from connectors.feeds.http.fetch import FetchLimits
 from connectors.feeds.parse.model import ParsedFeed
 
 _spec = importlib.util.spec_from_file_location(

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from connectors.feeds.fetch import Fetcher, FetchLimits, FetchResult, Outcome, Validators
-from connectors.feeds.guard import Guard
-from connectors.feeds.trust import Cause, trust_store
+from connectors.feeds.http.fetch import Fetcher, FetchLimits, FetchResult, Outcome, Validators
+from connectors.feeds.http.guard import Guard
+from connectors.feeds.http.trust import Cause, trust_store
 
 _spec = importlib.util.spec_from_file_location("tls_site", Path(__file__).with_name("tls_site.py"))
 assert _spec is not None

@@ -18,8 +18,8 @@ import pytest
 import sqlalchemy as sa
 
 from connectors.feeds.feed_list import Feed, FeedList
-from connectors.feeds.fetch import Fetcher, FetchLimits
-from connectors.feeds.guard import Guard
+from connectors.feeds.http.fetch import Fetcher, FetchLimits
+from connectors.feeds.http.guard import Guard
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.store import FeedStore
 from connectors.feeds.state.subscriptions import (

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.feeds import full_text
 from connectors.feeds.parse import limits
-from connectors.feeds.parse_workers import FullTextPool
+from connectors.feeds.parse.pool import FullTextPool
 
 pytestmark = pytest.mark.skipif(
     not full_text.is_installed(), reason="the extra 'fulltext' is not installed"

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.local.processes import Register, Started
+from deploy.local.supervise.processes import Register, Started
 
 DEADLINE = 60
 
@@ -91,7 +91,7 @@ def _parent_with_child(wrapper: str) -> tuple[subprocess.Popen[str], psutil.Proc
     """A process in a session of its own, and the child that it starts through the wrapper."""
     program = f"""
         import subprocess, sys
-        from deploy.local.processes import leashed
+        from deploy.local.supervise.processes import leashed
         child = subprocess.Popen({wrapper}([sys.executable, "-c", {_SLEEP!r}]))
         print(child.pid, flush=True)
         child.wait()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.flink import FlinkRest
+from deploy.local.flink.rest import FlinkRest
 from tests.conftest import installed, wait_until
 from tests.integration.articles_on_kafka import counted, send_articles
 from tests.integration.flink_cluster import flink_cluster

@@ -16,7 +16,7 @@ import pytest
 from connectors.feeds.parse import limits as limits_in_code
 from connectors.feeds.parse.limits import MAX_DOCUMENT_BYTES
 from connectors.feeds.parse.model import DocumentReason
-from connectors.feeds.parse_workers import ParsePool
+from connectors.feeds.parse.pool import ParsePool
 
 GOOD = b"<rss><channel><item><title>fine</title></item></channel></rss>"
 NEEDS_FEEDPARSER = b"<feed <rss version='2.0'><channel><<item><title>a<title>b</item></rss"
@@ -33,7 +33,7 @@ def run(coroutine: Coroutine[Any, Any, None]) -> None:
 
 
 def workers() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if "parse_worker" in " ".join(p.cmdline())]
+    return [p for p in psutil.Process().children() if "feeds.parse.worker" in " ".join(p.cmdline())]
 
 
 def limits_of(pid: int) -> dict[str, int]:
@@ -233,7 +233,7 @@ def test_a_worker_ends_with_the_process_that_started_it() -> None:
 
     program = (
         "import asyncio, os, signal\n"
-        "from connectors.feeds.parse_workers import ParsePool\n"
+        "from connectors.feeds.parse.pool import ParsePool\n"
         "async def main():\n"
         "    pool = ParsePool(1)\n"
         f"    await pool.parse({GOOD!r})\n"

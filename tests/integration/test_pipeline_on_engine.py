@@ -17,8 +17,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from connectors.bus.topics import ensure_topics
 from deploy.job import JobOptions, submit
-from deploy.local.engine import EngineSetup
-from deploy.local.flink import FlinkAway, FlinkRest
+from deploy.local.flink.engine import EngineSetup
+from deploy.local.flink.rest import FlinkAway, FlinkRest
 from deploy.local.ports import HOST
 from pipeline.contracts import topics
 from pipeline.contracts.codec import decode, encode
@@ -182,7 +182,7 @@ class Bench:
         port = str(self.engine.ports.workers)
         for child in psutil.Process().children(recursive=True):
             command = child.cmdline()
-            if "deploy.local.worker_pool" in command and port in command:
+            if "deploy.local.flink.worker_pool" in command and port in command:
                 workers = child.children(recursive=True)
                 if workers:
                     return workers

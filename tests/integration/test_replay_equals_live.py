@@ -24,8 +24,8 @@ from deploy.articles_export import archive_line
 from deploy.backtest import replay
 from deploy.backtest.run import run_backtest
 from deploy.job import JobOptions, rules, submit
-from deploy.local.engine import EngineSetup
-from deploy.local.flink import FlinkAway
+from deploy.local.flink.engine import EngineSetup
+from deploy.local.flink.rest import FlinkAway
 from deploy.local.ports import HOST
 from pipeline.contracts import topics
 from pipeline.contracts.codec import decode, encode

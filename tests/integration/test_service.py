@@ -151,7 +151,7 @@ def test_sigterm_stops_everything_within_its_time_and_ends_0(service: Up) -> Non
 
 def _checkpointed(service: Up) -> None:
     """Wait until the job that runs now has a checkpoint of its own."""
-    from deploy.local.checkpoints import CheckpointStore
+    from deploy.local.flink.checkpoints import CheckpointStore
     from tests.conftest import wait_until
 
     job = [e for e in service.events if e["event"] == "running"][-1]["job"]

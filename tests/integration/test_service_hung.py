@@ -94,7 +94,7 @@ def _workers(service: Up) -> list[psutil.Process]:
 
 def _job_moves(service: Up) -> None:
     """Wait until the newest job completes one more checkpoint."""
-    from deploy.local.checkpoints import CheckpointStore
+    from deploy.local.flink.checkpoints import CheckpointStore
 
     store = CheckpointStore(service.home / "engine" / "checkpoints")
 

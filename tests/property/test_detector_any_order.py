@@ -17,7 +17,7 @@ from pipeline.contracts.records import (
     TopicTag,
     severity_rank,
 )
-from pipeline.rules.detector import TICK, TopicDetector
+from pipeline.rules.alerts.detector import TICK, TopicDetector
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.rules.exposure import Completeness, Exposure
-from pipeline.rules.late import Counted
-from pipeline.rules.series import SeriesCore
-from pipeline.rules.spike import SpikeSettings
+from pipeline.rules.baseline.exposure import Completeness, Exposure
+from pipeline.rules.baseline.late import Counted
+from pipeline.rules.spikes.series import SeriesCore
+from pipeline.rules.spikes.spike import SpikeSettings
 from pipeline.rules.times import BUCKET, DAY, HOUR
 
 START = 1_772_409_600  # a Monday, 00:00 UTC

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from connectors.feeds.address import parse_address
 from connectors.feeds.errors import AddressError
+from connectors.feeds.http.address import parse_address
 
 BASE = parse_address("https://outlet.example/news/rss.xml?all=1")
 PIECES = st.sampled_from(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contracts.records import Alert, AlertState, Severity
-from pipeline.rules.handover import Handover, Teller
+from pipeline.rules.alerts.handover import Handover, Teller
 from pipeline.rules.times import seconds
 from tests.unit.test_handover import CLOSED, DOWN, OPEN, UP, T, alert
 

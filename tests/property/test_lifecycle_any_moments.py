@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.contracts.records import AlertState, Severity, severity_rank
-from pipeline.rules.lifecycle import CALM_TO_CLOSE, Moment, advance, begin
+from pipeline.rules.alerts.lifecycle import CALM_TO_CLOSE, Moment, advance, begin
 from pipeline.rules.times import HOUR
 
 MOMENTS = st.lists(

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.contracts.records import Lang
-from pipeline.rules.stories import StoryIndex, StoryItem, StorySettings
-from pipeline.rules.stories_normalise import normalise
-from pipeline.rules.stories_similarity import Relation, compare, overlap
+from pipeline.rules.stories.index import StoryIndex, StoryItem, StorySettings
+from pipeline.rules.stories.normalise import normalise
+from pipeline.rules.stories.similarity import Relation, compare, overlap
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 WORDS = [

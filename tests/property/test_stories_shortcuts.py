@@ -6,11 +6,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pipeline.contracts.records import Lang
-from pipeline.rules import stories_candidates
-from pipeline.rules.stories_candidates import Candidates
-from pipeline.rules.stories_grams import grams_of, most_shared
-from pipeline.rules.stories_normalise import Text, normalise
-from pipeline.rules.stories_similarity import LIMITS, Probe, is_apart, overlap
+from pipeline.rules.stories import candidates as stories_candidates
+from pipeline.rules.stories.candidates import Candidates
+from pipeline.rules.stories.grams import grams_of, most_shared
+from pipeline.rules.stories.normalise import Text, normalise
+from pipeline.rules.stories.similarity import LIMITS, Probe, is_apart, overlap
 
 # Few letters share many grams, many letters few: both sides of every limit.
 letters = st.text("abcde", max_size=200) | st.text(max_size=200)

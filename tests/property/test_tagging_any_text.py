@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from deploy.topic_files import PACKAGED, load_topics
 from pipeline.contracts.records import Lang
-from pipeline.rules.matcher import Cover
-from pipeline.rules.tagging import Tagger
+from pipeline.rules.tagging.matcher import Cover
+from pipeline.rules.tagging.tagger import Tagger
 from pipeline.rules.text import fold, read, sentences
 
 PIECES = st.sampled_from(

@@ -7,8 +7,8 @@ from datetime import date
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.rules.topic_file import TopicFileError, TopicSet
-from pipeline.rules.topic_shape import KEYS
+from pipeline.rules.tagging.topic_file import TopicFileError, TopicSet
+from pipeline.rules.tagging.topic_shape import KEYS
 
 HEADS = {
     "": "",

@@ -8,8 +8,8 @@ from typing import Any
 
 from deploy.backtest.replay import DerivedStatus, Replay, Rules
 from pipeline.contracts.records import Article, Lang, SeriesPoint, TopicTag
-from pipeline.rules.detector import DetectorSettings
-from pipeline.rules.stories import StorySettings
+from pipeline.rules.alerts.detector import DetectorSettings
+from pipeline.rules.stories.index import StorySettings
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

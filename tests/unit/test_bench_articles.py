@@ -9,7 +9,7 @@ import pytest
 from deploy.bench import processor
 from deploy.bench.articles import make_texts
 from deploy.topic_files import load_topics
-from pipeline.rules.tagging import Tagger
+from pipeline.rules.tagging.tagger import Tagger
 
 
 def test_all_reports_are_on_a_topic_and_all_are_distinct() -> None:

@@ -17,7 +17,7 @@ from deploy.demo.scenario import TOPIC, Scenario
 from deploy.demo.story import tell
 from deploy.ledger import LedgerView
 from deploy.topic_files import load_topics
-from pipeline.rules.tagging import Tagger
+from pipeline.rules.tagging.tagger import Tagger
 from tests.conftest import wait_until
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

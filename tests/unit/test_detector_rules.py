@@ -8,19 +8,19 @@ from dataclasses import replace
 import pytest
 
 from pipeline.contracts.records import AlertState, Lang, Severity
-from pipeline.rules import evidence, reasons
-from pipeline.rules.counts import Story
-from pipeline.rules.expected import Seasonal, SeasonalSettings
-from pipeline.rules.exposure import Exposure
-from pipeline.rules.lifecycle import (
+from pipeline.rules.alerts import evidence, reasons
+from pipeline.rules.alerts.counts import Story
+from pipeline.rules.alerts.lifecycle import (
     CALM_TO_CLOSE,
     CALM_TO_DE_ESCALATE,
     Episode,
     Moment,
     advance,
 )
-from pipeline.rules.severity import corroborated_level, severity_of
-from pipeline.rules.spike import tail_score
+from pipeline.rules.alerts.severity import corroborated_level, severity_of
+from pipeline.rules.baseline.expected import Seasonal, SeasonalSettings
+from pipeline.rules.baseline.exposure import Exposure
+from pipeline.rules.spikes.spike import tail_score
 from pipeline.rules.times import DAY, HOUR, OutletClocks, published_second
 
 

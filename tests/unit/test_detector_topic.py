@@ -17,8 +17,8 @@ from pipeline.contracts.records import (
     TaggedArticle,
     TopicTag,
 )
-from pipeline.rules.detector import StateError, TopicDetector
-from pipeline.rules.points import upper_bound
+from pipeline.rules.alerts.detector import StateError, TopicDetector
+from pipeline.rules.alerts.points import upper_bound
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

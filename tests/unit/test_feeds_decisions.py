@@ -13,9 +13,9 @@ from connectors.feeds import schedule
 from connectors.feeds.accept import accept, is_met_anew
 from connectors.feeds.effects import Poll, after_poll
 from connectors.feeds.feed_list import Feed
-from connectors.feeds.fetch import FetchResult, Outcome
 from connectors.feeds.health import health, say_seconds
 from connectors.feeds.hosts import Hosts
+from connectors.feeds.http.fetch import FetchResult, Outcome
 from connectors.feeds.lanes import Lanes, NoPlaceError, is_proven
 from connectors.feeds.parse.model import (
     FeedFormat,

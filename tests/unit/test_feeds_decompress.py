@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.feeds.decompress import BadCodingError, decoder_for
+from connectors.feeds.http.decompress import BadCodingError, decoder_for
 
 TEXT = b"<rss>" + bytes(range(256)) * 8
 SKIPPABLE = b"\x50\x2a\x4d\x18\x04\0\0\0abcd"  # RFC 8878, 3.1.2

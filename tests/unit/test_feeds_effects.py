@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from connectors.feeds import http_headers, schedule
+from connectors.feeds import schedule
 from connectors.feeds.accept import accept
 from connectors.feeds.effects import Poll, after_poll, effect_of
 from connectors.feeds.feed_list import Feed
-from connectors.feeds.fetch import FetchResult, Outcome
 from connectors.feeds.health import SILENT_UNKNOWN, health
+from connectors.feeds.http import headers as http_headers
+from connectors.feeds.http.fetch import FetchResult, Outcome
 from connectors.feeds.parse.model import FeedFormat, FeedHints, ParsedEntry, ParsedFeed
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.records import FeedRow, State

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.feeds.address import feed_id_of, parse_address
 from connectors.feeds.errors import AddressError, BlockedError
-from connectors.feeds.guard import Guard, SystemResolver, is_public
+from connectors.feeds.http.address import feed_id_of, parse_address
+from connectors.feeds.http.guard import Guard, SystemResolver, is_public
 
 
 async def _never(host: str, port: int) -> list[str]:
@@ -189,7 +189,7 @@ def test_an_allow_list_entry_that_is_no_host_and_port_is_told(item: str) -> None
 def test_the_wire_server_of_azure_is_not_public() -> None:
     from ipaddress import ip_address
 
-    from connectors.feeds.guard import is_public
+    from connectors.feeds.http.guard import is_public
 
     assert not is_public(ip_address("168.63.129.16"))
     assert is_public(ip_address("168.63.129.17"))
@@ -206,7 +206,7 @@ def test_a_broken_declaration_keeps_the_feeds_found_before_it() -> None:
 def test_a_raw_deflate_body_of_one_step_and_a_byte_is_whole() -> None:
     import zlib
 
-    from connectors.feeds.decompress import STEP, decoder_for
+    from connectors.feeds.http.decompress import STEP, decoder_for
 
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     plain = b"a" * (STEP + 1)
@@ -233,7 +233,7 @@ def test_one_name_is_looked_up_once_for_all_who_ask_at_a_time(
         go_on.wait(10)
         return ["8.8.8.8", "8.8.8.8"]
 
-    monkeypatch.setattr("connectors.feeds.guard._look_up", look_up)
+    monkeypatch.setattr("connectors.feeds.http.guard._look_up", look_up)
 
     async def scene() -> list[list[str]]:
         resolver = SystemResolver()
@@ -257,7 +257,7 @@ def test_a_name_that_hangs_delays_no_other_and_is_looked_up_again_later(
             raise OSError("no answer")
         return ["8.8.8.8"]
 
-    monkeypatch.setattr("connectors.feeds.guard._look_up", look_up)
+    monkeypatch.setattr("connectors.feeds.http.guard._look_up", look_up)
 
     async def scene() -> None:
         resolver = SystemResolver()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from connectors.feeds import http_headers
+from connectors.feeds.http import headers as http_headers
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

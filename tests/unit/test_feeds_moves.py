@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from connectors.feeds.fetch import FetchResult, Outcome
+from connectors.feeds.http.fetch import FetchResult, Outcome
 from connectors.feeds.moves import LASTING, SIGHTINGS, asked_url, moved
 from connectors.feeds.state.records import FeedRow
 

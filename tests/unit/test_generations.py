@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from deploy.local.generations import Generation, GenerationStore, Told, take_over
+from deploy.local.job.generations import Generation, GenerationStore, Told, take_over
 from pipeline.contracts.records import Alert
-from pipeline.rules.handover import CLOSED_AS_DOUBLE, CLOSED_WITH_TOPIC, Handover
+from pipeline.rules.alerts.handover import CLOSED_AS_DOUBLE, CLOSED_WITH_TOPIC, Handover
 from tests.unit.test_handover import CLOSED, UP, T, alert
 
 

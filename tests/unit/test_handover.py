@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline.contracts.records import Alert, AlertState, Baseline, Observed, Series, Severity
-from pipeline.rules.handover import (
+from pipeline.rules.alerts.handover import (
     CLOSED_BY_RULES,
     Handover,
     Teller,

@@ -10,7 +10,7 @@ import pytest
 from connectors.feeds.state.database import sqlite_url
 from deploy import ledger
 from deploy.ledger import Counted, LedgerView, counted_by, newest_of_each, read_ledger
-from deploy.local.generations import GenerationStore
+from deploy.local.job.generations import GenerationStore
 from pipeline.contracts.records import Ledger
 
 ARTICLES = "news.articles.v1"

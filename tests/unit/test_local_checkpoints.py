@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from deploy.local.checkpoints import CheckpointStore, JobNote
-from deploy.local.flink import _root_cause
-from deploy.local.pipeline_job import _comparable
+from deploy.local.flink.checkpoints import CheckpointStore, JobNote
+from deploy.local.flink.rest import _root_cause
+from deploy.local.job.pipeline_job import _comparable
 
 NOTE = JobNote("20261125T000000Z", "rules", {"a1": "Read"})
 

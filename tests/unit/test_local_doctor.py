@@ -8,8 +8,8 @@ import pytest
 
 from deploy.local import doctor
 from deploy.local.doctor import Outcome
-from deploy.local.home_lock import home_lock
 from deploy.local.running import note_ready
+from deploy.local.supervise.home_lock import home_lock
 from deploy.settings import Settings
 
 _READY = {"kafka": "127.0.0.1:9", "pids": {"supervisor": 7, "feeds": 8}}

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from deploy.errors import Fault
-from deploy.local import pipeline_job
-from deploy.local.checkpoints import JobNote
-from deploy.local.engine import EnginePorts, EngineSetup
-from deploy.local.flink import CheckpointView, FlinkAway, JobView
-from deploy.local.follow import Follow
-from deploy.local.generations import Generation, GenerationStore, TakeOver, Told
-from deploy.local.pipeline_job import JobRules, PipelineJob
-from pipeline.rules.detector import DETECTOR_VERSION
+from deploy.local.flink.checkpoints import JobNote
+from deploy.local.flink.engine import EnginePorts, EngineSetup
+from deploy.local.flink.rest import CheckpointView, FlinkAway, JobView
+from deploy.local.job import pipeline_job
+from deploy.local.job.follow import Follow
+from deploy.local.job.generations import Generation, GenerationStore, TakeOver, Told
+from deploy.local.job.pipeline_job import JobRules, PipelineJob
+from pipeline.rules.alerts.detector import DETECTOR_VERSION
 
 VERTICES = {"v1": "DetectSpikes, WriteAlerts"}
 WHOLE = bytes.fromhex("4960672d") + b"\0\0\0\4"
@@ -211,7 +211,7 @@ def test_a_job_without_a_note_is_none_of_ours(tmp_path: Path, flink: FakeFlink) 
 def test_what_was_told_is_known_once_a_checkpoint_began_after_it(
     tmp_path: Path, flink: FakeFlink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from deploy.local import follow
+    from deploy.local.job import follow
 
     now = [1000.0]
     monkeypatch.setattr(follow.time, "time", lambda: now[0])
@@ -234,7 +234,7 @@ def test_what_was_told_is_known_once_a_checkpoint_began_after_it(
 def test_a_job_that_was_restored_in_between_has_told_less_than_it_had_come_to(
     tmp_path: Path, flink: FakeFlink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from deploy.local import follow
+    from deploy.local.job import follow
 
     monkeypatch.setattr(follow.time, "time", lambda: 1000.0)
     store = GenerationStore(tmp_path)

@@ -11,10 +11,11 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import CollectorRegistry, start_http_server
 
-from deploy.local import answers, ports
-from deploy.local.flink import CheckpointView, JobView
-from deploy.local.patience import ASLEEP_SECONDS, Patience
-from deploy.local.stall import Stall
+from deploy.local import ports
+from deploy.local.flink.rest import CheckpointView, JobView
+from deploy.local.job.stall import Stall
+from deploy.local.supervise import answers
+from deploy.local.supervise.patience import ASLEEP_SECONDS, Patience
 
 
 def test_patience_is_over_after_its_limit_without_an_answer() -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import Fault
-from deploy.local import engine_patch, jars
-from deploy.local.jars import Jar, JarStore
+from deploy.local.setup import engine_patch, jars
+from deploy.local.setup.jars import Jar, JarStore
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from deploy.errors import Fault
-from deploy.local import jars, loopback_patch, reporter_patch
+from deploy.local.setup import jars, loopback_patch, reporter_patch
 
 
 def mended(patch: ModuleType) -> bytes:

@@ -16,14 +16,15 @@ from pathlib import Path
 import pytest
 
 from deploy.errors import CommandError, Fault, Refused, WrongUse
-from deploy.local import java, plan, ports, service
-from deploy.local.backoff import Backoff
-from deploy.local.engine import EnginePorts, EngineSetup
-from deploy.local.flink import FlinkRest, JobView
-from deploy.local.home_lock import home_lock
+from deploy.local import plan, ports, service
+from deploy.local.flink.engine import EnginePorts, EngineSetup
+from deploy.local.flink.rest import FlinkRest, JobView
+from deploy.local.job.our_jobs import OurJobs
 from deploy.local.layout import Layout
-from deploy.local.log_files import RotatingLog
-from deploy.local.our_jobs import OurJobs
+from deploy.local.setup import java
+from deploy.local.supervise.backoff import Backoff
+from deploy.local.supervise.home_lock import home_lock
+from deploy.local.supervise.log_files import RotatingLog
 from deploy.settings import Settings
 
 

@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from deploy.errors import Fault
-from deploy.local.processes import Register
-from deploy.local.supervisor import Part, Supervisor
+from deploy.local.supervise.processes import Register
+from deploy.local.supervise.supervisor import Part, Supervisor
 
 DEADLINE = 30
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from pipeline.contracts.records import Lang
-from pipeline.rules.stories import (
+from pipeline.rules.stories.index import (
     StoryError,
     StoryIndex,
     StoryItem,
@@ -16,7 +16,7 @@ from pipeline.rules.stories import (
     house_of,
     shard_of,
 )
-from pipeline.rules.stories_wires import WireTable
+from pipeline.rules.stories.wires import WireTable
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.contracts.records import Lang
-from pipeline.rules.stories_normalise import Script, canonical_url, normalise
-from pipeline.rules.stories_similarity import Likeness, Relation, compare, overlap
+from pipeline.rules.stories.normalise import Script, canonical_url, normalise
+from pipeline.rules.stories.similarity import Likeness, Relation, compare, overlap
 
 EN_LEAD = (
     "The harbour authority closed three piers on Monday after inspectors found cracks in the "

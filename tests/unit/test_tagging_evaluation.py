@@ -12,8 +12,8 @@ import pytest
 
 from deploy.topic_files import PACKAGED, load_topics
 from pipeline.contracts.records import Lang
-from pipeline.rules.language import ScriptDetector
-from pipeline.rules.tagging import Tagger
+from pipeline.rules.tagging.language import ScriptDetector
+from pipeline.rules.tagging.tagger import Tagger
 
 pytestmark = pytest.mark.evaluation
 

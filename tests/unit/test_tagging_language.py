@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.contracts.records import Lang
-from pipeline.rules.language import LangdetectDetector, LanguageDetector, ScriptDetector
+from pipeline.rules.tagging.language import LangdetectDetector, LanguageDetector, ScriptDetector
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from pipeline.contracts.records import Lang
-from pipeline.rules.matcher import Matcher
-from pipeline.rules.tagging import Tagger
+from pipeline.rules.tagging.matcher import Matcher
+from pipeline.rules.tagging.tagger import Tagger
+from pipeline.rules.tagging.topic_file import TopicSet
+from pipeline.rules.tagging.topic_model import Term
 from pipeline.rules.text import fold, read, sentences
-from pipeline.rules.topic_file import TopicSet
-from pipeline.rules.topic_model import Term
 
 
 def terms_in(text: str, language: Lang, *terms: Term, masks: tuple[Term, ...] = ()) -> list[str]:

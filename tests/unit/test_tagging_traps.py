@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from deploy.topic_files import PACKAGED, read_topic_files
-from pipeline.rules.tagging import Tagger, check_examples
-from pipeline.rules.topic_file import TopicSet
+from pipeline.rules.tagging.tagger import Tagger, check_examples
+from pipeline.rules.tagging.topic_file import TopicSet
 
 JC, TW, UT = "japan-china", "taiwan", "us-trade"
 

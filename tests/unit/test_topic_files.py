@@ -9,9 +9,9 @@ import pytest
 from deploy.errors import Refused, WrongUse
 from deploy.job import JobOptions, rules
 from deploy.topic_files import PACKAGED, load_topics, read_topic_files, topics_folder
-from pipeline.rules.detector import DetectorSettings
-from pipeline.rules.tagging import Tagger, check_examples
-from pipeline.rules.topic_file import TopicFileError, TopicSet
+from pipeline.rules.alerts.detector import DetectorSettings
+from pipeline.rules.tagging.tagger import Tagger, check_examples
+from pipeline.rules.tagging.topic_file import TopicFileError, TopicSet
 
 GOOD = """\
 schema = 1

@@ -12,8 +12,7 @@ import pytest
 from deploy import topics_apply
 from deploy.applied_topics import install, read_applied
 from deploy.errors import Fault
-from deploy.local.home_lock import home_lock
-from deploy.local.rules_status import (
+from deploy.local.job.rules_status import (
     LIVE,
     REPLAYING,
     RulesStatus,
@@ -21,6 +20,7 @@ from deploy.local.rules_status import (
     read_status,
     write_status,
 )
+from deploy.local.supervise.home_lock import home_lock
 from deploy.topic_files import PACKAGED, load_topics, rules_in_force
 from deploy.topics_apply import apply_topics
 

@@ -75,7 +75,7 @@ def _feedparser() -> ModuleType:
 
 @contextmanager
 def _may_open_files() -> Iterator[None]:
-    """A worker keeps no descriptor free (`parse_worker`): an import has to have some."""
+    """A worker keeps no descriptor free (`worker`): an import has to have some."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from connectors.feeds.address import parse_address
 from connectors.feeds.feed_list import FeedList
+from connectors.feeds.http.address import parse_address
 from connectors.feeds.state.effects import insert_for
 from connectors.feeds.state.journal_rows import CHUNK, chunks, complete, read_journal, write_journal
 from connectors.feeds.state.records import (

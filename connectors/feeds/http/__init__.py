@@ -1,0 +1,1 @@
+"""Getting bytes from the internet without reaching inside, hanging or filling up."""

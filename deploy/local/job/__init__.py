@@ -1,0 +1,1 @@
+"""The pipeline's job on the engine: started, restored, replaced by the next generation."""

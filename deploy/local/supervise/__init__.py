@@ -1,0 +1,1 @@
+"""Processes started, watched, started again and stopped; none outlives its keeper."""

@@ -1,0 +1,1 @@
+"""What a series usually brings at this hour of this weekday."""

@@ -1,0 +1,1 @@
+"""Whether what came is more than chance and habit explain."""

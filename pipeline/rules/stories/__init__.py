@@ -1,0 +1,1 @@
+"""Which articles are one text, and which report one event."""

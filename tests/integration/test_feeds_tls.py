@@ -320,6 +320,12 @@ def test_a_server_that_breaks_the_protocol_gives_no_feed(authority, context, scr
     assert (result.outcome, result.body) == (Outcome.HTTP_ERROR, b"")
 
 
+@pytest.mark.parametrize("status", ["9" * 30, "-200", "0"])
+def test_a_status_that_no_database_takes_is_none(authority, context, status: str) -> None:
+    result, _ = fetched(authority, context, lambda c: c.answer(BODY, status=status))
+    assert (result.outcome, result.status) == (Outcome.HTTP_ERROR, None)
+
+
 async def _silent(c) -> None:
     await c.until_closed()
 

@@ -295,3 +295,9 @@ def test_no_more_names_are_looked_up_at_a_time_than_there_may_be_threads(
 )
 def test_validators_go_to_their_origin_and_to_its_https(first: str, then: str, may: bool) -> None:
     assert parse_address(then).may_know(parse_address(first)) is may
+
+
+def test_an_address_is_no_longer_as_it_is_sent_than_as_it_may_be_given() -> None:
+    assert len(parse_address("https://outlet.example/" + "港" * 200).url) < 2048
+    with pytest.raises(AddressError, match="longer than 2048"):
+        parse_address("https://outlet.example/" + "港" * 300)

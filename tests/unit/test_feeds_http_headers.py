@@ -47,3 +47,9 @@ def test_links_to_a_hub_are_found_among_others() -> None:
         "hub": "https://hub.example/",
         "self": "https://outlet.example/rss",
     }
+
+
+@pytest.mark.parametrize("bad", ["\0", "\x1f", "\x7f", "\x85", "\xe9", " ", "<"])
+def test_a_link_that_is_no_address_is_not_kept(bad: str) -> None:
+    header = f'<https://hub.example/{bad}>; rel="hub", <https://outlet.example/rss>; rel=self'
+    assert http_headers.link_targets([header]) == {"self": "https://outlet.example/rss"}

@@ -20,10 +20,11 @@ import idna
 from connectors.feeds.errors import AddressError
 
 MAX_URL: Final = 2_048
-"""Characters; the limit that links have as well."""
+"""Characters, as given and as it is sent; the limit that links have as well."""
 _DEFAULT_PORT: Final = {"http": 80, "https": 443}
 _BAD: Final = re.compile(r"[\s\x00-\x20\x7f-\x9f\\\u2028\u2029\ufffe\uffff\ud800-\udfff]")
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
+_TOO_LONG: Final = f"longer than {MAX_URL} characters"
 _UNREADABLE: Final = "not a URL: the host or the port cannot be read"
 _KEEP: Final = "!#$%&'()*+,/:;=?@[]~"  # what `quote` leaves alone: RFC 3986 reserved, and escapes
 
@@ -117,9 +118,13 @@ def parse_address(url: str) -> Address:
     target = quote(parts.path or "/", safe=_KEEP)
     if parts.query:
         target += "?" + quote(parts.query, safe=_KEEP)
-    return Address(
+    address = Address(
         scheme, host, port or _DEFAULT_PORT[scheme], target, _basic(userinfo) if at else None
     )
+    # Percent-encoding makes up to twelve characters of one.
+    if len(address.url) > MAX_URL:
+        raise AddressError(_TOO_LONG)
+    return address
 
 
 def feed_id_of(url: str) -> str:
@@ -145,7 +150,7 @@ def normal_host(host: str) -> str:
 
 def _refuse_tricks(url: str) -> None:
     if len(url) > MAX_URL:
-        raise AddressError(f"longer than {MAX_URL} characters")
+        raise AddressError(_TOO_LONG)
     if _BAD.search(url):
         raise AddressError("white space, a control character or a backslash in the address")
 

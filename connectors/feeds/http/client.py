@@ -103,6 +103,9 @@ class Client:
         async with asyncio.timeout(patience.connect + patience.head):
             with foreign_code():
                 response = await self._connection.handle_async_request(request)
+        # HTTP/2 hands on any number, also one that no database takes (RFC 9110, 15).
+        if not 100 <= response.status <= 999:
+            raise NoHttpError("a status that HTTP does not have")
         if len(response.headers) > MOST_HEADERS:
             raise NoHttpError(f"more than {MOST_HEADERS} headers")
         return response

@@ -13,7 +13,8 @@ MAX_RETRY_AFTER: Final = 86_400
 MAX_AGE: Final = 86_400
 MAX_VALIDATOR: Final = 4_096
 _PRINTABLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?")
-_LINK: Final = re.compile(r"<([^<>\s]{1,2048})>((?:\s*;\s*[^,;]+)*)")
+# A target is a URI in ASCII (RFC 8288, 3.1); HTTP/2 hands on control characters as they came.
+_LINK: Final = re.compile(r"<([!-;=?-~]{1,2048})>((?:\s*;\s*[^,;]+)*)")
 _REL: Final = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s;,]+))", re.IGNORECASE)
 
 Headers = list[tuple[bytes, bytes]]

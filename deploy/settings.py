@@ -38,7 +38,10 @@ class Settings(BaseSettings):
     A port of 0 takes any free one.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    # A variable that is set to nothing is not set.
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
 
     home: Path = Field(default_factory=lambda: user_data_path("straitwatch", appauthor=False))
     """The one folder for all data."""
@@ -122,6 +125,13 @@ class Settings(BaseSettings):
     def _one_host_and_port(cls, value: str | None) -> str | None:
         return cls._host_and_port((value,))[0] if value else None
 
+    @field_validator("kafka_bootstrap")
+    @classmethod
+    def _brokers(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        return ",".join(cls._host_and_port(tuple(part.strip() for part in value.split(","))))
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: SecretStr | None) -> SecretStr | None:
@@ -155,10 +165,14 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then the file in the home folder."""
-        home = os.environ.get(PREFIX + "HOME")
-        folder = Path(home) if home else user_data_path("straitwatch", appauthor=False)
-        file = TomlConfigSettingsSource(settings_cls, folder.expanduser() / FILE_NAME)
+        file = TomlConfigSettingsSource(settings_cls, _home() / FILE_NAME)
         return init_settings, env_settings, file
+
+
+def _home() -> Path:
+    """Where the file is looked for."""
+    home = os.environ.get(PREFIX + "HOME")
+    return Path(home).expanduser() if home else user_data_path("straitwatch", appauthor=False)
 
 
 NOT_SETTINGS = frozenset({"EVAL_DATA", "TEST_NEEDS_ALL"})
@@ -193,6 +207,9 @@ def load(**overrides: Any) -> Settings:
         raise WrongUse(f"{FILE_NAME} in the home folder is not UTF-8: save it as UTF-8") from e
     except OSError as e:
         raise WrongUse(f"{e.filename or FILE_NAME} cannot be read: {e.strerror or e}") from e
+    if "home" not in overrides and settings.home != _home().absolute():
+        # The parts would look for their settings in the other folder.
+        raise WrongUse(f"home in {FILE_NAME}: the file lies in it; set {PREFIX}HOME instead")
     paths = {"FEEDS": settings.feeds, "TOPICS": settings.topics, "CA_FILE": settings.ca_file}
     for name, path in paths.items():
         if path is not None and not path.exists():

@@ -62,6 +62,41 @@ def test_a_settings_file_that_cannot_be_read_is_wrong_use(
         load()
 
 
+@pytest.mark.parametrize("kafka", ["localhost", "localhost:x", "a:9092,,b:9092", ":9092", "a:0"])
+def test_a_kafka_that_is_no_host_and_port_is_wrong_use(tmp_path: Path, kafka: str) -> None:
+    with pytest.raises(WrongUse, match="STRAITWATCH_KAFKA_BOOTSTRAP"):
+        load(home=tmp_path, kafka_bootstrap=kafka)
+
+
+def test_several_brokers_are_taken_without_the_spaces_between_them(tmp_path: Path) -> None:
+    assert load(home=tmp_path, kafka_bootstrap="a:1, [::1]:2").kafka_bootstrap == "a:1,[::1]:2"
+
+
+def test_a_variable_that_is_set_to_nothing_is_not_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    for name in ("HOME", "FEEDS", "KAFKA_BOOTSTRAP", "PORT_KAFKA", "CHANNELS", "WEBHOOK_SECRET"):
+        monkeypatch.setenv(f"STRAITWATCH_{name}", "")
+
+    settings = load()
+
+    assert settings.home == tmp_path / "straitwatch"
+    assert (settings.feeds, settings.kafka_bootstrap, settings.port_kafka) == (None, None, 19092)
+
+
+def test_a_home_in_the_file_that_lies_in_another_one_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.delenv("STRAITWATCH_HOME", raising=False)
+    (tmp_path / "straitwatch").mkdir()
+    (tmp_path / "straitwatch" / FILE_NAME).write_text('home = "/data"\n')
+
+    with pytest.raises(WrongUse, match="set STRAITWATCH_HOME instead"):
+        load()
+
+
 def test_a_variable_of_our_prefix_that_sets_nothing_is_named() -> None:
     environment = {
         "STRAITWATCH_CHANELS": "console",

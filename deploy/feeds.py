@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -85,6 +86,30 @@ def database_url(settings: Settings) -> str:
 
     url = settings.database_url
     return url.get_secret_value() if url else sqlite_url(settings.home)
+
+
+@contextmanager
+def database_faults() -> Iterator[None]:
+    """Say in one line what is wrong with the connector's database, for the block that uses it.
+
+    Raises:
+        WrongUse: its driver is not installed.
+        Fault: it does not answer, is broken, or belongs to a newer Straitwatch.
+    """
+    from alembic.util.exc import CommandError
+    from sqlalchemy.exc import DatabaseError, OperationalError
+
+    try:
+        yield
+    except ModuleNotFoundError as e:
+        raise WrongUse(f"the database needs {e.name}: install the extra 'postgres'") from e
+    except CommandError as e:
+        raise Fault(f"the connector's database is of a newer Straitwatch ({e}): use that") from e
+    except DatabaseError as e:
+        if type(e) not in (DatabaseError, OperationalError):
+            raise  # a statement of ours is wrong: let it crash
+        why = str(e.orig).strip().splitlines()[0]
+        raise Fault(f"the connector's database cannot be used: {why}") from e
 
 
 def trusted(settings: Settings) -> SSLContext | None:

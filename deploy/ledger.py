@@ -21,6 +21,7 @@ from connectors.feeds.state.database import open_database
 from connectors.feeds.state.store import FeedStore
 from deploy.errors import Fault
 from pipeline.contracts import codec
+from pipeline.contracts.errors import DecodeError
 from pipeline.contracts.records import Ledger
 from pipeline.contracts.topics import LEDGER
 
@@ -104,9 +105,12 @@ def pipeline_ledger(kafka: str) -> list[Ledger]:
     """The pipeline's part of the ledger, as it stands on Kafka: every record, in order.
 
     Raises:
-        Fault: no broker answers.
+        Fault: no broker answers, or a record is none.
     """
-    return [codec.decode(Ledger, m.value) for m in _all_of(kafka, LEDGER)]
+    try:
+        return [codec.decode(Ledger, m.value) for m in _all_of(kafka, LEDGER)]
+    except DecodeError as e:
+        raise Fault(f"{LEDGER} holds what this version cannot read: {e}; use the newer one") from e
 
 
 def read_ledger(

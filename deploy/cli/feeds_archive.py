@@ -41,14 +41,15 @@ def import_archive(
     from connectors.feeds.state.store import FeedStore
     from deploy.archive import Archive, read_sources
     from deploy.errors import Fault
-    from deploy.feeds import database_url, feed_list_path
+    from deploy.feeds import database_faults, database_url, feed_list_path
     from deploy.local.running import kafka_of
     from deploy.settings import load
 
     settings = load()
     archive = Archive(file, read_sources(feeds or feed_list_path(settings)))
     settings.home.mkdir(parents=True, exist_ok=True)
-    engine = open_database(database_url(settings))
+    with database_faults():
+        engine = open_database(database_url(settings))
     # A name of its own: a connector that runs beside it must not take its journal for its own.
     store = FeedStore(engine, f"import-{int(time.time())}-{os.getpid()}")
     bootstrap = kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka)

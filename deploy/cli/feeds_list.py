@@ -114,24 +114,18 @@ def export_opml(
 
 def _rows(settings: Settings) -> dict[str, FeedRow]:
     """What the connector knows; nothing when it has never run."""
-    import sqlalchemy as sa
-
     from connectors.feeds.state.database import FILE_NAME, open_database
     from connectors.feeds.state.store import FeedStore
-    from deploy.errors import Fault
-    from deploy.feeds import database_url
+    from deploy.feeds import database_faults, database_url
 
     if settings.database_url is None and not (settings.home / FILE_NAME).exists():
         return {}
-    try:
+    with database_faults():
         engine = open_database(database_url(settings))
         try:
             return {row.feed_id: row for row in FeedStore(engine).feeds()}
         finally:
             engine.dispose()
-    except sa.exc.OperationalError as e:
-        why = str(e.orig).splitlines()[0]
-        raise Fault(f"the connector's database cannot be read: {why}") from e
 
 
 def _line(feed: Feed, row: FeedRow | None, now: float) -> dict[str, Any]:

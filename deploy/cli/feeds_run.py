@@ -24,11 +24,10 @@ def run() -> None:
     import asyncio
     import logging
 
-    import sqlalchemy as sa
-
     from connectors.feeds.errors import FeedListError
     from connectors.feeds.service import run as run_connector
     from deploy.errors import Fault, WrongUse
+    from deploy.feeds import database_faults
     from deploy.settings import load
 
     settings = load()
@@ -40,13 +39,10 @@ def run() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     settings.home.mkdir(parents=True, exist_ok=True)
     try:
-        asyncio.run(run_connector(config_of(settings)))
+        with database_faults():
+            asyncio.run(run_connector(config_of(settings)))
     except FeedListError as e:
         raise WrongUse(str(e)) from e
-    except ModuleNotFoundError as e:
-        raise WrongUse(f"the database needs {e.name}: install the extra 'postgres'") from e
-    except sa.exc.OperationalError as e:
-        raise Fault(f"the state cannot be opened: {e.orig}") from e
     except OSError as e:
         raise Fault(f"the feed connector cannot start: {e}") from e
 

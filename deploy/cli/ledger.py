@@ -21,7 +21,9 @@ def ledger(
 
     Example: straitwatch ledger
     """
-    from connectors.feeds.state.database import sqlite_url
+    from connectors.feeds.state.database import FILE_NAME
+    from deploy.errors import Refused
+    from deploy.feeds import database_faults, database_url
     from deploy.ledger import read_ledger
     from deploy.local.job.generations import GenerationStore
     from deploy.local.layout import Layout
@@ -29,10 +31,12 @@ def ledger(
     from deploy.settings import load
 
     settings = load()
-    url = settings.database_url.get_secret_value() if settings.database_url else None
+    if settings.database_url is None and not (settings.home / FILE_NAME).exists():
+        raise Refused(f"no connector has run in {settings.home}; `straitwatch up` starts one")
     kafka = kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka)
     counted = GenerationStore(Layout(settings.home).engine).counted()
-    view = read_ledger(url or sqlite_url(settings.home), kafka, counted)
+    with database_faults():
+        view = read_ledger(database_url(settings), kafka, counted)
     if as_json:
         typer.echo(json.dumps(asdict(view) | {"lost": view.lost}))
         return

@@ -190,8 +190,7 @@ class _Parts:
         config = self._config
         limits = replace(config.limits, max_bytes=MAX_PAGE_BYTES, total=PAGE_SECONDS)
         fetcher = _fetcher(config, limits)
-        limits = replace(limits, max_bytes=robots.MAX_BYTES)
-        rules = robots.Robots(Fetcher(Guard(config.allow_hosts), config.user_agent, limits), hosts)
+        rules = robots.Robots(_fetcher(config, replace(limits, max_bytes=robots.MAX_BYTES)), hosts)
         return ArticlePages(fetcher, pool, hosts, rules, on_page=self._metrics.page_ended)
 
     async def run(self, feeds: FeedList, stop: asyncio.Event) -> None:

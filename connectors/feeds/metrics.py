@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from connectors.feeds.accept import Accepted
 from connectors.feeds.article_pages import Page
 from connectors.feeds.feed_list import Feed
-from connectors.feeds.http.fetch import FetchResult
+from connectors.feeds.http.fetch import FetchResult, Outcome
 from connectors.feeds.parse.model import DocumentReason
 from connectors.feeds.state.records import State
 from pipeline.contracts import metrics as names
@@ -19,6 +19,15 @@ _LIMITS: Final = {
     DocumentReason.TOO_MUCH_MEMORY: "memory",
     DocumentReason.CRASHED: "crash",
 }
+_FROM_THE_START: Final = {
+    "fetches": tuple(Outcome),
+    "entries": ("new", "updated", "duplicate", "rejected"),
+    "pages": tuple(Page),
+    "parser_kills": tuple(_LIMITS.values()),
+    "feeds": tuple(State),
+}
+"""Series that are there, and 0, before anything happens: the rate of an absent one is not 0 but
+nothing, and a connector that has never asked a feed would be missed by nobody."""
 
 
 class FeedMetrics:
@@ -27,6 +36,9 @@ class FeedMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._by_name: dict[str, Any] = {m.name: _make(m, registry) for m in names.FEEDS}
+        for name, values in _FROM_THE_START.items():
+            for value in values:
+                self._of(name).labels(value)
 
     def polled(self, feed: Feed, result: FetchResult, accepted: Accepted | None) -> None:
         """A poll is over and lasting."""

@@ -22,10 +22,6 @@ _KNOWN_IDS: Final = 200_000
 _MAX_LINE: Final = 16 * 1024 * 1024
 _MAX_TEXT: Final = 100_000
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_CHUNK: Final = 256 * 1024
-_WINDOW: Final = 2**31
-"""The largest Zstandard window that is taken: archives are made with ``--long``."""
 
 
 _SECTION: Final = " - "
@@ -179,28 +175,17 @@ class Archive:
         yield rest
 
     def _chunks(self) -> Iterator[bytes]:
-        """The file's text in pieces; Zstandard is decompressed, of any number of frames."""
         import zstandard
 
-        zstd = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
+        from deploy.compressed import plain_chunks
+
         try:
             with self.path.open("rb") as file:
-                compressed = file.peek(4)[:4] == _ZSTD
-                frame = None
-                while data := file.read(_CHUNK):
-                    self.bytes_read += len(data)
-                    if not compressed:
-                        yield data
-                        continue
-                    while data:
-                        if frame is None:
-                            frame = zstd.decompressobj()
-                        yield frame.decompress(data)
-                        data = frame.unused_data
-                        if frame.eof:
-                            frame = None
-                if frame is not None:
-                    self.bad.add(self._line + 1, "the file was cut off in its Zstandard data")
+                for chunk in plain_chunks(file):
+                    self.bytes_read = file.tell()
+                    yield chunk
+        except EOFError as e:
+            self.bad.add(self._line + 1, f"the file was {e}")
         except zstandard.ZstdError as e:
             raise WrongUse(f"{self.path}: damaged Zstandard data: {e}") from e
         except OSError as e:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
-import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from deploy.errors import Fault, WrongUse
+from deploy.errors import Refused, WrongUse
+from deploy.output import written
 
 if TYPE_CHECKING:
     from pipeline.rules.alerts.streams import GroupTotal, StreamEvent
 
 EPOCH: Final = 1_767_571_200
 """Monday, 5 January 2026, 00:00 UTC: second 0 of a stream, which begins on some Monday."""
+
+_LONGEST: Final = 10 * 366 * 86_400
+"""Seconds, ten years: a later time is a clock's, not one from the start of the stream."""
+_MAX_LINE: Final = 1024 * 1024
 
 _EVENT_COLUMNS: Final = ("series_id", "seen_at", "published_at", "story_id", "source_id")
 _TOTAL_COLUMNS: Final = ("t", "group", "total", "up")
@@ -34,12 +40,10 @@ def detect(
         Path,
         typer.Option(
             "--events",
-            help="CSV, also .zst: series_id,seen_at,published_at,story_id,source_id by seen_at.",
+            help="CSV or zstd: series_id,seen_at,published_at,story_id,source_id by seen_at.",
         ),
     ],
-    totals: Annotated[
-        Path, typer.Option("--totals", help="CSV, also .zst: t,group,total,up by t.")
-    ],
+    totals: Annotated[Path, typer.Option("--totals", help="CSV or zstd: t,group,total,up by t.")],
     out: Annotated[
         Path, typer.Option("--out", help="Alerts: series_id,raised_at,onset_at,severity,score.")
     ],
@@ -63,11 +67,10 @@ def detect(
 
     settings = SpikeSettings().at_sensitivity(sensitivity)
     detector = StreamDetector(settings, EPOCH)
-    with _lines(events) as event_lines, _lines(totals) as total_lines, _trace(trace) as looks:
-        for look in detector.run(_events(events, event_lines), _totals(totals, total_lines)):
+    with written(out) as file, _trace(trace) as looks:
+        for look in detector.run(_events(events), _totals(totals)):
             if looks is not None:
                 looks.writerow((look.series, look.second - EPOCH, round(look.spike.score, 3)))
-    with _writing(out) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("series_id", "raised_at", "onset_at", "severity", "score"))
         for a in detector.alerts:
@@ -77,37 +80,39 @@ def detect(
     print(f"{len(detector.alerts)} alerts written to {out}", file=sys.stderr)  # noqa: T201
 
 
-def _events(path: Path, lines: Iterator[dict[str, str]]) -> Iterator[StreamEvent]:
+def _events(path: Path) -> Iterator[StreamEvent]:
     from pipeline.rules.alerts.streams import StreamEvent
 
     last = 0
-    for number, row in enumerate(lines, 2):
+    for number, row in enumerate(_rows(path), 2):
         with _reading(path, number, row, _EVENT_COLUMNS):
             outlet = row["source_id"]
             event = StreamEvent(
-                seen=EPOCH + int(row["seen_at"]),
+                seen=EPOCH + _number(row, "seen_at"),
                 series=row["series_id"],
-                published=EPOCH + int(row["published_at"]),
+                published=EPOCH + _number(row, "published_at"),
                 story=row["story_id"],
                 outlet=outlet,
-                group=str(int(outlet) // 100),
+                group=str(_number(row, "source_id") // 100),
             )
             if event.seen < last or event.seen < EPOCH:
                 raise ValueError("seen_at goes back; sort the file by it")
+            if event.seen > EPOCH + _LONGEST:
+                raise ValueError(f"seen_at is no time in seconds from a Monday: {row['seen_at']}")
             last = event.seen
         yield event
 
 
-def _totals(path: Path, lines: Iterator[dict[str, str]]) -> Iterator[GroupTotal]:
+def _totals(path: Path) -> Iterator[GroupTotal]:
     from pipeline.rules.alerts.streams import GroupTotal
 
     last = 0
-    for number, row in enumerate(lines, 2):
+    for number, row in enumerate(_rows(path), 2):
         with _reading(path, number, row, _TOTAL_COLUMNS):
             total = GroupTotal(
-                second=EPOCH + int(row["t"]),
-                group=str(int(row["group"])),
-                articles=int(row["total"]),
+                second=EPOCH + _number(row, "t"),
+                group=str(_number(row, "group")),
+                articles=_number(row, "total"),
                 up=row["up"].strip() != "0",
             )
             if total.second < last:
@@ -133,31 +138,44 @@ def _require(row: dict[str, str], columns: tuple[str, ...]) -> None:
         raise ValueError(f"column {missing[0]} is missing or empty")
 
 
-@contextmanager
-def _lines(path: Path) -> Iterator[Iterator[dict[str, str]]]:
-    """The rows of a CSV file with a header, decompressed when its name ends in .zst."""
+def _number(row: dict[str, str], column: str) -> int:
+    try:
+        return int(row[column])
+    except ValueError:
+        raise ValueError(f"{column} is no whole number: {row[column][:40]!r}") from None
+
+
+def _rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file with a header, plain or Zstandard."""
     import zstandard
 
     try:
-        with path.open("rb") as raw:
-            binary = zstandard.open(raw, "rb") if path.suffix == ".zst" else raw
-            text = io.TextIOWrapper(binary, encoding="utf-8", newline="")
-            yield csv.DictReader(text)
+        with path.open("rb") as file:
+            yield from csv.DictReader(_text_lines(file))
     except UnicodeDecodeError as e:
         raise WrongUse(f"{path}: not UTF-8: {e.reason}; give a CSV file") from e
+    except EOFError as e:
+        raise WrongUse(f"{path}: {e}; make or copy it again") from e
     except (csv.Error, zstandard.ZstdError) as e:
         raise WrongUse(f"{path}: {e}; give a CSV file, or one that zstd has written") from e
+    except FileNotFoundError as e:
+        raise Refused(f"{path}: no such file") from e
     except OSError as e:
         raise WrongUse(f"{path}: {e.strerror or e}; give a file that can be read") from e
 
 
-@contextmanager
-def _writing(path: Path) -> Iterator[IO[str]]:
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            yield file
-    except OSError as e:
-        raise Fault(f"{path}: {e.strerror or e}; give a file that can be written") from e
+def _text_lines(file: BufferedReader) -> Iterator[str]:
+    from deploy.compressed import plain_chunks
+
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    rest = ""
+    for chunk in plain_chunks(file):
+        *lines, rest = (rest + decoder.decode(chunk)).split("\n")
+        for line in lines:
+            yield f"{line}\n"
+        if len(rest) > _MAX_LINE:
+            raise csv.Error(f"a line longer than {_MAX_LINE:,} characters")
+    yield rest + decoder.decode(b"", final=True)
 
 
 @contextmanager
@@ -165,7 +183,7 @@ def _trace(path: Path | None) -> Iterator[Any]:
     if path is None:
         yield None
         return
-    with _writing(path) as file:
+    with written(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("series_id", "t", "score"))
         yield writer

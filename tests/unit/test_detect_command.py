@@ -8,9 +8,10 @@ import re
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from deploy.cli.detect import detect
-from deploy.errors import WrongUse
+from deploy.errors import Refused, WrongUse
 
 HEAD = "series_id,seen_at,published_at,story_id,source_id\n"
 DAY = 86_400
@@ -63,6 +64,8 @@ def test_the_same_burst_of_one_outlet_is_none(tmp_path: Path) -> None:
     ("events", "totals", "message"),
     [
         (HEAD + "s,1,x,3,100\n", "t,group,total,up\n", "e.csv:2:"),
+        (HEAD + "s,1,1,3,agency\n", "t,group,total,up\n", "source_id is no whole number: 'agency'"),
+        (HEAD + "s,1790000000,1,3,1\n", "t,group,total,up\n", "e.csv:2: seen_at is no time"),
         (HEAD + "s,9,1,3,100\ns,8,1,4,100\n", "t,group,total,up\n", "e.csv:3: seen_at goes back"),
         ("a,b\n1,2\n", "t,group,total,up\n", "column series_id is missing"),
         (HEAD + "s,1,1,3,100\ns,900,1,4,100\n", "t,group\n0,1\n", "column total is missing"),
@@ -76,8 +79,42 @@ def test_a_wrong_file_is_named_with_its_line(
         run(tmp_path)
 
 
-def test_a_file_that_is_not_there_is_wrong_use(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     write(tmp_path, HEAD)
     (tmp_path / "e.csv").unlink()
-    with pytest.raises(WrongUse, match=r"e\.csv"):
+    with pytest.raises(Refused, match=r"e\.csv: no such file"):
+        run(tmp_path)
+
+
+def test_a_place_for_the_alerts_is_asked_for_first_and_nothing_is_left_of_a_failed_run(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, HEAD + "s,1,x,3,100\n")
+    with pytest.raises(WrongUse, match="cannot be written"):
+        detect(tmp_path / "e.csv", tmp_path / "t.csv", tmp_path / "no" / "out.csv")
+    with pytest.raises(WrongUse, match="published_at"):
+        run(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["e.csv", "t.csv"]
+
+
+def test_compressed_streams_read_as_plain_ones_whatever_their_names_and_frames(
+    tmp_path: Path,
+) -> None:
+    start = 4 * DAY + 3600
+    text = "\ufeff" + stream(5, start, 15, 8)
+    write(tmp_path, text)
+    run(tmp_path)
+    plain = (tmp_path / "out.csv").read_text()
+    pack = zstandard.ZstdCompressor().compress
+    half = len(text) // 2
+    (tmp_path / "e.csv").write_bytes(pack(text[:half].encode()) + pack(text[half:].encode()))
+    run(tmp_path)
+    assert (tmp_path / "out.csv").read_text() == plain
+
+
+def test_a_compressed_stream_that_was_cut_off_is_no_calm(tmp_path: Path) -> None:
+    write(tmp_path, HEAD)
+    data = zstandard.ZstdCompressor().compress(stream(5, 4 * DAY, 15, 8).encode())
+    (tmp_path / "e.csv").write_bytes(data[: len(data) // 2])
+    with pytest.raises(WrongUse, match=r"e\.csv: cut off"):
         run(tmp_path)

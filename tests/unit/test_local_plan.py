@@ -212,6 +212,26 @@ def test_a_log_goes_on_where_the_last_service_ended(tmp_path: Path) -> None:
     assert (tmp_path / "part.log").read_bytes() == b"one\ntwo\n"
 
 
+def test_a_log_that_finds_no_room_for_a_new_file_goes_on_when_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RotatingLog(tmp_path / "part.log", max_bytes=10)
+    log.write(b"before\n")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "open", full)
+        log.write(b"dropped\n")
+        log.write(b"dropped\n")
+    log.write(b"after\n")
+    log.close()
+
+    assert (tmp_path / "part.log").read_bytes() == b"after\n"
+    assert (tmp_path / "part.log.1").read_bytes() == b"before\n"
+
+
 def test_run_sh_is_sound_bash() -> None:
     script = Path(__file__).parents[2] / "run.sh"
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 Event = dict[str, Any]
 """``event``: its name; the rest depends on it. Documented in deploy/docs/operate.md."""
@@ -16,11 +16,7 @@ Listener = Callable[[Event], None]
 
 def json_lines(event: Event) -> None:
     """A line a change of state, on stdout."""
-    try:
-        print(json.dumps(event, ensure_ascii=False), flush=True)  # noqa: T201 - the output
-    except BrokenPipeError:
-        # Whoever read us went away (`| head`); the service goes on.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _put(json.dumps(event, ensure_ascii=False), sys.stdout)
 
 
 _WORDS: Final[dict[str, str]] = {
@@ -31,7 +27,6 @@ _WORDS: Final[dict[str, str]] = {
     "part-hung": "{part} hangs: {reason}",
     "part-ended": "{part} {reason}; started again in {retry_s:.0f} s",
     "ready": "ready: Kafka {kafka}, logs in {logs}; Ctrl-C stops it",
-    "ready-console": "ready: console {console}, Kafka {kafka}, logs in {logs}; Ctrl-C stops it",
     "running-restored": "  the pipeline goes on from its newest checkpoint",
     "running-replay": "  the pipeline reads all that Kafka retains: {reason}",
     "rules-changing": "  other topic files: the pipeline tells what the old ones have decided …",
@@ -50,9 +45,18 @@ def words(event: Event) -> None:
     match event:
         case {"event": "part-ready", "first": True}:
             name = "part-first-ready"
-        case {"event": "ready", "console": str()}:
-            name = "ready-console"
         case {"event": "running", "how": how}:
             name = f"running-{how}"
     if name in _WORDS:
-        print(_WORDS[name].format_map(event), file=sys.stderr, flush=True)  # noqa: T201
+        _put(_WORDS[name].format_map(event), sys.stderr)
+
+
+def _put(line: str, stream: TextIO) -> None:
+    """Write a line where somebody may listen; the service goes on, and stops, whether they do."""
+    try:
+        print(line, file=stream, flush=True)
+    except BrokenPipeError:
+        # Whoever read us went away (`| head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except OSError:
+        return  # a terminal that was closed, a file on a full disk

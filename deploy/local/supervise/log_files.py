@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 MAX_BYTES: Final = 10_000_000
 KEPT: Final = 3
@@ -19,8 +19,7 @@ class RotatingLog:
         self.path = path
         self._max_bytes = max_bytes
         self._kept = kept
-        self._file: BinaryIO = path.open("ab")
-        self._size = self._file.tell()
+        self._open()
         self._last: deque[str] = deque(maxlen=_REMEMBERED)
 
     def write(self, line: bytes) -> None:
@@ -30,11 +29,11 @@ class RotatingLog:
         if not text.startswith(("{", "at ")):
             self._last.append(text)
         try:
+            if self._file.closed:
+                self._open()
             if self._size and self._size + len(line) > self._max_bytes:
                 self._rotate()
-            self._file.write(line)
-            self._file.flush()
-            self._size += len(line)
+            self._size += self._file.write(line)
         except OSError:
             return
 
@@ -47,13 +46,18 @@ class RotatingLog:
         self._file.close()
 
     def _rotate(self) -> None:
+        # Where the disk takes no new file, the next line tries again.
         self._file.close()
         for number in range(self._kept, 0, -1):
             older = self._numbered(number - 1)
             if older.exists():
                 older.replace(self._numbered(number))
-        self._file = self.path.open("ab")
-        self._size = 0
+        self._open()
+
+    def _open(self) -> None:
+        # Without a buffer: on a full disk nothing is left in it that closing would stumble over.
+        self._file = self.path.open("ab", buffering=0)
+        self._size = self._file.tell()
 
     def _numbered(self, number: int) -> Path:
         return self.path if number == 0 else self.path.with_name(f"{self.path.name}.{number}")

@@ -83,14 +83,13 @@ def _end_jobs(plan: Plan, tell: Listener) -> None:
 
 def _ready_event(plan: Plan, supervisor: Supervisor) -> dict[str, Any]:
     settings = plan.settings
-    console = settings.port_console
     pids = supervisor.pids
     for name in ("kafka", "workers"):
         pids.setdefault(name, None)  # an existing one is used
     return {
         "event": "ready",
         "kafka": plan.bootstrap,
-        "console": f"http://{ports.HOST}:{console}/" if ports.answers(console) else None,
+        "console": None,  # while there is none; who answers at its port is a stranger
         "metrics": {
             name: f"http://{ports.HOST}:{port}/metrics"
             for name, port in (

@@ -21,6 +21,8 @@ _KNOWN_IDS: Final = 200_000
 """Ids remembered to tell an edit from a first sight: more than 72 hours of a large service."""
 _MAX_LINE: Final = 16 * 1024 * 1024
 _MAX_TEXT: Final = 100_000
+YEARS: Final = range(1970, 2200)
+"""In which anything can have been seen: other stamps are a broken clock's."""
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -128,6 +130,8 @@ class Archive:
 
     path: Path
     sources: Sources = field(default_factory=Sources)
+    textless: bool = False
+    """Whether articles without title and summary are given too."""
     bad: BadLines = field(default_factory=BadLines)
     fetched_at: datetime = _NEVER
     """Of the last article given: the clock of a replay. An export tells it apart from ``seen_at``,
@@ -165,6 +169,17 @@ class Archive:
                 last = self.fetched_at
             yield article
 
+    def disorder(self) -> str | None:
+        """What to tell of the order of the lines; None when it is that of their times."""
+        if not self.backwards:
+            return None
+        one = self.backwards == 1
+        lines = "1 article was" if one else f"{self.backwards:,} articles were"
+        return (
+            f"{self.path}: {lines} seen before one that stands above, and counted as seen with it; "
+            "sort the lines by fetched_at"
+        )
+
     def _lines(self) -> Iterator[bytes]:
         rest = b""
         for chunk in self._chunks():
@@ -201,12 +216,14 @@ class Archive:
             raise ValueError("no 'id'")
         title = _text(raw, "title")
         summary = _text(raw, "summary")
-        if not title and not summary:
+        if not title and not summary and not self.textless:
             raise ValueError("neither 'title' nor 'summary'")
         published = _time(raw.get("published_at"), "published_at")
         seen = _time(raw.get("fetched_at"), "fetched_at")
         if seen is None:
             raise ValueError("no 'fetched_at'")
+        if seen.year not in YEARS:
+            raise ValueError(f"'fetched_at' is in the year {seen.year}")
         link = _text(raw, "url") or None
         name = _text(raw, "source") or link or "unknown"
         source = self.sources.of(name, _told(raw))

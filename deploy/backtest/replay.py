@@ -109,7 +109,8 @@ class Replay:
                 link=article.link,
                 publisher=article.publisher,
                 owner=article.owner,
-                seen_at=article.seen_at,
+                # One from the future would make the index forget all others.
+                seen_at=min(article.seen_at, self._clock),
                 published_at=article.published_at,
             )
         )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.archive import Archive
+from deploy.archive import YEARS, Archive
 from deploy.backtest.outputs import AlertsFile, Episode, SeriesFile, TaggedFile, plain
 from deploy.backtest.replay import Replay, Rules
 from deploy.backtest.truth import Notification, Score, Truth, score
@@ -111,10 +111,10 @@ def run_backtest(
                 tagged.add(decided)
             on_progress()
         series.close()
-    if not covered.articles:
-        raise WrongUse(
-            archive.bad.sentence(archive.path) or f"{archive.path}: there is no article in it"
-        )
+        if not covered.articles:
+            raise WrongUse(
+                archive.bad.sentence(archive.path) or f"{archive.path}: there is no article in it"
+            )
     scores = None
     if truth is not None:
         scores = score(truth, _notifications(alerts.episodes))
@@ -177,9 +177,12 @@ def _statuses(path: Path, file: Any) -> Iterator[FeedStatus]:
             if not line.strip():
                 continue
             try:
-                yield decode(FeedStatus, line)
+                status = decode(FeedStatus, line)
             except DecodeError as e:
                 raise WrongUse(f"{path}:{number}: no feed status: {e.detail}") from e
+            if status.bucket.year not in YEARS:
+                raise WrongUse(f"{path}:{number}: a bucket in the year {status.bucket.year}")
+            yield status
 
 
 def _notifications(episodes: dict[str, Episode]) -> Iterator[Notification]:

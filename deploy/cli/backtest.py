@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from deploy.errors import WrongUse
+
 if TYPE_CHECKING:
     from deploy.archive import Archive
 
@@ -67,6 +69,8 @@ def backtest(
     from pipeline.rules.stories.index import StorySettings
     from pipeline.rules.tagging.tagger import Tagger
 
+    if compare is not None and compare.resolve() == out.resolve():
+        raise WrongUse(f"{out}: is both --out and --compare; give the result a folder of its own")
     archive = Archive(articles, read_sources(feeds))
     known = None if truth is None else read_truth(truth)
     other = None if compare is None else read_other(compare)
@@ -89,8 +93,9 @@ def backtest(
         write_summary(result.summary, out)
         changes = list(differences(comparison))
     write_report(result, {t.name: t.title for t in topic_set.topics}, out, comparison)
-    if message := archive.bad.sentence(articles):
-        typer.echo(f"straitwatch: {message}", err=True)
+    for message in (archive.bad.sentence(articles), archive.disorder()):
+        if message:
+            typer.echo(f"straitwatch: {message}", err=True)
     for line in [*sum_up(result.summary), *changes]:
         typer.echo(line)
     typer.echo(f"report: {out / 'report.html'}")

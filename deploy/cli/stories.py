@@ -33,7 +33,7 @@ def stories(
     from pipeline.rules.stories.index import StoryIndex, StoryItem, shard_of
     from pipeline.rules.tagging.language import ScriptDetector
 
-    archive = Archive(source, read_sources(feeds))
+    archive = Archive(source, read_sources(feeds), textless=True)
     detector = ScriptDetector()
     shards: dict[str, StoryIndex] = {}
     with written(out) as file:
@@ -51,7 +51,8 @@ def stories(
                     article.link,
                     article.publisher,
                     article.owner,
-                    article.seen_at,
+                    # One from the future would make the index forget all others.
+                    min(article.seen_at, archive.fetched_at),
                     article.published_at,
                 )
             )
@@ -63,5 +64,6 @@ def stories(
                 "possible_reprint_of": found.possible_reprint_of,
             }
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
-    if message := archive.bad.sentence(source):
-        typer.echo(f"straitwatch: {message}", err=True)
+    for message in (archive.bad.sentence(source), archive.disorder()):
+        if message:
+            typer.echo(f"straitwatch: {message}", err=True)

@@ -119,6 +119,7 @@ def test_a_wrong_feed_list_is_told_with_its_line(tmp_path: Path) -> None:
         ({**LINE, "fetched_at": None}, "no 'fetched_at'"),
         ({**LINE, "fetched_at": "yesterday"}, "'fetched_at' is no time"),
         ({**LINE, "fetched_at": 5}, "'fetched_at' is no time"),
+        ({**LINE, "fetched_at": "9999-12-31T23:59:59Z"}, "'fetched_at' is in the year 9999"),
     ],
 )
 def test_a_bad_line_is_counted_and_the_first_is_told(
@@ -144,8 +145,10 @@ def test_the_same_id_with_another_text_is_the_next_revision(tmp_path: Path) -> N
 def test_articles_out_of_order_are_counted(tmp_path: Path) -> None:
     earlier = {**LINE, "id": "a2", "fetched_at": "2026-03-01T00:00:00Z"}
     read = archive(tmp_path, LINE, earlier, {**LINE, "id": "a3"})
+    assert read.disorder() is None
     assert len(list(read)) == 3
     assert read.backwards == 1
+    assert "1 article was seen before one that stands above" in (read.disorder() or "")
 
 
 def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes_and_told(tmp_path: Path) -> None:

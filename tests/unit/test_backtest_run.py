@@ -294,3 +294,26 @@ def test_an_archive_without_articles_is_wrong_use(topics: Path, tmp_path: Path) 
     empty.write_text("nothing\n")
     with pytest.raises(WrongUse, match="line 1: not JSON"):
         run("--articles", empty, "--out", tmp_path / "o", "--topics", topics)
+    # What an earlier run left there would be mixed with nothing.
+    assert list((tmp_path / "o").iterdir()) == []
+
+
+def test_a_backtest_is_not_compared_with_what_it_overwrites(
+    archive: Path, topics: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "x" / ".." / "o"
+    with pytest.raises(WrongUse, match="both --out and --compare"):
+        run("--articles", archive, "--topics", topics, "--out", tmp_path / "o", "--compare", again)
+
+
+def test_a_feed_status_of_a_broken_clock_is_told_with_its_line(
+    archive: Path, topics: Path, tmp_path: Path
+) -> None:
+    status = tmp_path / "status.jsonl"
+    fields = '"schema": 1, "group": "g", "polled": 1, "answered": 1, "articles": 1'
+    status.write_text(f'{{"bucket": "9999-12-31T23:55:00Z", {fields}}}\n')
+    with pytest.raises(WrongUse, match=re.escape("status.jsonl:1: a bucket in the year 9999")):
+        run(
+            *("--articles", archive, "--topics", topics),
+            *("--out", tmp_path / "o", "--feed-status", status),
+        )

@@ -85,6 +85,29 @@ def test_bad_lines_are_told_and_left_out(tmp_path: Path) -> None:
     assert "line 1: not JSON" in result.output
 
 
+def test_an_article_without_a_text_is_a_story_of_its_own(tmp_path: Path) -> None:
+    empty = [line(name, "", "Bay Post", 1, summary="") for name in ("b", "c")]
+    source = write(tmp_path, line("a", WIRE, "Bay Post", 0), *empty, line("d", WIRE, "Hill", 2))
+    result = run("--in", source, "--out", tmp_path / "out.jsonl")
+    rows = [json.loads(x) for x in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
+    assert [r["story_id"] for r in rows] == ["a", "b", "c", "a"]
+    assert result.output == ""
+
+
+def test_a_clock_from_the_future_does_not_make_the_index_forget(tmp_path: Path) -> None:
+    ahead = line("b", "市場は小動き", "Field News", 1, seen_at="2026-09-01T00:00:00Z")
+    source = write(tmp_path, line("a", WIRE, "Bay Post", 0), ahead, line("c", WIRE, "Hill", 2))
+    run("--in", source, "--out", tmp_path / "out.jsonl")
+    rows = [json.loads(x) for x in (tmp_path / "out.jsonl").read_text("utf-8").splitlines()]
+    assert [r["story_id"] for r in rows] == ["a", "b", "a"]
+
+
+def test_lines_out_of_order_are_told(tmp_path: Path) -> None:
+    source = write(tmp_path, line("a", WIRE, "Bay Post", 5), line("b", WIRE, "Hill Times", 0))
+    result = run("--in", source, "--out", tmp_path / "out.jsonl")
+    assert "sort the lines by fetched_at" in result.output
+
+
 @pytest.mark.parametrize(
     ("source", "out", "error"),
     [

@@ -61,6 +61,8 @@ class Found:
     """One feed that answers and can be read."""
 
     url: str
+    """To be asked from now on: as it was given, user info included, or where it has moved for good.
+    A redirect of today (302, 307) may be another one tomorrow."""
     document: ParsedFeed
 
 
@@ -91,7 +93,7 @@ async def find_feeds(
     search = _Search(fetcher, parser, hosts, clock)
     page, document = await search.attempt(url)
     if document is not None and document.ok:
-        return Discovery((Found(page.final_url, document),), page)
+        return Discovery((Found(_lasting(url, page), document),), page)
     if page.outcome is not Outcome.OK:
         return Discovery((), page)
     named, guessed = candidates(page.body, page.final_url)
@@ -141,7 +143,7 @@ class _Search:
             return
         result, document = await self.attempt(url)
         if document is not None and document.ok and document.articles:
-            self.found.setdefault(result.final_url, Found(result.final_url, document))
+            self.found.setdefault(result.final_url, Found(_lasting(url, result), document))
 
     async def attempt(self, url: str) -> tuple[FetchResult, ParsedFeed | None]:
         """How ``url`` answers, and its document if it gives one.
@@ -158,6 +160,11 @@ class _Search:
         if result.outcome is not Outcome.OK:
             return result, None
         return result, await self._parser.parse(result.body, result.content_type, result.final_url)
+
+
+def _lasting(url: str, result: FetchResult) -> str:
+    """The address to keep of a feed that answered when ``url`` was asked."""
+    return url if result.moved_to is None or parse_address(url).authorization else result.moved_to
 
 
 def _absolute(links: tuple[str, ...] | list[str], base_url: str) -> list[str]:

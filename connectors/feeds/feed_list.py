@@ -146,6 +146,11 @@ def write_feed(feed: Feed) -> str:
     return "\n".join(out) + "\n"
 
 
+def field_fault(key: str, value: Any) -> str | None:
+    """What is wrong with ``value`` as the field ``key`` of a feed, for a person; None: nothing."""
+    return _CHECKS[key](value)
+
+
 def registrable_domain(url: str | None) -> str | None:
     """The domain that somebody registered for the host of ``url`` (``a.b.co.uk`` -> ``b.co.uk``).
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from connectors.feeds.http.address import parse_address
 from connectors.feeds.http.fetch import FetchResult
 from connectors.feeds.state.records import FeedRow
 
@@ -19,9 +20,12 @@ def asked_url(row: FeedRow, listed: str, full: bool) -> str:
     """Where to ask now: the learned address, or the listed one.
 
     The listed one is asked again with each unconditional poll (``full``), since a move can be taken
-    back, and after a failure.
+    back, and after a failure. One with user info is always asked: that holds at its own origin, and
+    redirects are followed from there.
     """
-    return row.moved_to if row.moved_to and not full and not row.failures else listed
+    if row.moved_to is None or full or row.failures:
+        return listed
+    return listed if parse_address(listed).authorization else row.moved_to
 
 
 def moved(row: FeedRow, result: FetchResult, now: float) -> dict[str, Any]:

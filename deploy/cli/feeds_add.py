@@ -38,13 +38,19 @@ def add(
     """
     import asyncio
 
-    from connectors.feeds.feed_list import Feed
-    from connectors.feeds.http.address import feed_id_of
-    from deploy.errors import Refused
-    from deploy.feeds import add_to_list
+    from connectors.feeds.feed_list import Feed, field_fault
+    from connectors.feeds.http.address import feed_id_of, parse_address
+    from deploy.errors import Refused, WrongUse
+    from deploy.feeds import add_to_list, use_feed_list
     from deploy.settings import load
 
     settings = load()
+    # Said before the search, which may last a minute and a half.
+    options = {"publisher": publisher, "owner": owner, "language": language, "group": group}
+    for name, value in options.items():
+        if value is not None and (fault := field_fault(name, value)):
+            raise WrongUse(f"--{name}: {fault}")
+    use_feed_list(settings)
     discovery = asyncio.run(_discover(settings, url))
     if not discovery.feeds:
         raise Refused(f"no feed at {discovery.page.final_url or 'this address'}: {_why(discovery)}")
@@ -56,7 +62,8 @@ def add(
     path, added = add_to_list(settings, feeds)
     for found in chosen:
         known = "" if any(f.url == found.url for f in added) else " (was in the list)"
-        typer.echo(f"{found.url}: {len(found.document.articles)} articles now{known}")
+        shown = parse_address(found.url).url
+        typer.echo(f"{shown}: {len(found.document.articles)} articles now{known}")
     for other in discovery.feeds[len(chosen) :]:
         typer.echo(f"straitwatch: the page also has {other.url}", err=True)
     typer.echo(f"straitwatch: {len(added)} added to {path}", err=True)
@@ -74,7 +81,8 @@ def check(
     import asyncio
 
     from connectors.feeds.feed_list import Feed
-    from deploy.errors import Refused
+    from connectors.feeds.parse.pool import WorkerStartError
+    from deploy.errors import Fault, Refused
     from deploy.feeds import use_feed_list
     from deploy.settings import load
 
@@ -84,7 +92,10 @@ def check(
         if urls
         else [f for f in use_feed_list(settings) if f.enabled]
     )
-    bad = asyncio.run(_check_all(settings, feeds))
+    try:
+        bad = asyncio.run(_check_all(settings, feeds))
+    except WorkerStartError as e:
+        raise Fault(str(e)) from e
     if bad:
         raise Refused(f"{bad} of {len(feeds)} feeds do not answer as feeds")
 
@@ -135,7 +146,8 @@ async def _check_all(settings: Settings, feeds: list[Feed]) -> int:
 async def _discover(settings: Settings, url: str) -> Discovery:
     from connectors.feeds.discover import find_feeds
     from connectors.feeds.errors import AddressError
-    from deploy.errors import WrongUse
+    from connectors.feeds.parse.pool import WorkerStartError
+    from deploy.errors import Fault, WrongUse
 
     fetcher, pool = _tools(settings)
     try:
@@ -143,6 +155,8 @@ async def _discover(settings: Settings, url: str) -> Discovery:
             return await find_feeds(fetcher, pool, url, _hosts(settings))
     except AddressError as e:
         raise WrongUse(f"the address: {e}") from e
+    except WorkerStartError as e:
+        raise Fault(str(e)) from e
 
 
 def _tools(settings: Settings):  # type: ignore[no-untyped-def]

@@ -35,11 +35,15 @@ class DirectParser:
 
 
 async def _find(
-    site: Site, own: bool = True, clock: FakeClock | None = None, longest: float = 20
+    site: Site,
+    own: bool = True,
+    clock: FakeClock | None = None,
+    longest: float = 20,
+    url: str | None = None,
 ) -> Discovery:
     fetcher = Fetcher(Guard([site.allowed]), "test", FetchLimits(total=2))
     hosts = Hosts(["127.0.0.1"] if own else [])
-    return await find_feeds(fetcher, DirectParser(), site.url("/"), hosts, clock, longest)
+    return await find_feeds(fetcher, DirectParser(), url or site.url("/"), hosts, clock, longest)
 
 
 def _paths(site: Site) -> list[str]:
@@ -108,6 +112,38 @@ def test_two_addresses_that_lead_to_one_feed_are_one_and_an_empty_feed_is_none()
             site.put("/rss", rss(("1", "Bridge opens")))
             found = await _find(site)
             assert [f.url for f in found.feeds] == [site.url("/rss")]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    ("status", "kept"), [("301 Moved", "/new"), ("308 Moved", "/new"), ("302 Found", "/rss")]
+)
+def test_a_feed_is_kept_where_it_has_moved_for_good_and_else_as_it_was_given(
+    status: str, kept: str
+) -> None:
+    async def scene() -> None:
+        async with Site() as site:
+            site.pages["/rss"] = answer(b"", status, "Location: /new\r\n")
+            site.pages["/"] = answer(LINK.format("/rss").encode())
+            site.put("/new", rss(("1", "Bridge opens")))
+            for url in (site.url("/"), site.url("/rss")):
+                found = await _find(site, url=url)
+                assert [f.url for f in found.feeds] == [site.url(kept)]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("path", ["/rss", "/old"])
+def test_a_feed_that_wants_user_info_keeps_it(path: str) -> None:
+    async def scene() -> None:
+        async with Site() as site:
+            site.pages["/old"] = answer(b"", "301 Moved", "Location: /rss\r\n")
+            site.put("/rss", rss(("1", "Bridge opens")))
+            url = site.url(path).replace("http://", "http://reader:secret@")
+            found = await _find(site, url=url)
+            assert [f.url for f in found.feeds] == [url]
+            assert all("secret" not in text for text in (found.page.final_url, found.page.reason))
 
     asyncio.run(scene())
 

@@ -30,6 +30,12 @@ def test_a_moved_feed_is_asked_at_its_new_address_but_in_full_and_after_a_failur
     assert asked_url(ROW, ROW.url, full=False) == ROW.url
 
 
+def test_an_address_with_user_info_is_asked_although_the_feed_has_moved() -> None:
+    listed = "https://reader:secret@outlet.example/rss"
+    row = replace(ROW, moved_to="https://outlet.example/new")
+    assert asked_url(row, listed, full=False) == listed
+
+
 def test_a_move_is_taken_back_when_the_old_address_answers_itself() -> None:
     row = replace(ROW, moved_to="https://new.example/", moved_seen=9)
     back = FetchResult(Outcome.OK, ROW.url)

@@ -1,0 +1,45 @@
+"""`feeds add` says what is wrong with its options before it searches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.cli.feeds_add import add
+from deploy.errors import WrongUse
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRAITWATCH_HOME", str(tmp_path))
+
+
+async def _no_search(*_: object) -> None:
+    raise AssertionError("a search was begun")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("group", "East Asia", "--group: at most 64"),
+        ("language", "zh_TW", "--language: must be a language tag"),
+        ("publisher", " ", "--publisher: must be a text"),
+        ("owner", "a\nb", "--owner: at most 200"),
+    ],
+)
+def test_a_wrong_option_is_told_before_the_search(
+    monkeypatch: pytest.MonkeyPatch, option: str, value: str, words: str
+) -> None:
+    monkeypatch.setattr("deploy.cli.feeds_add._discover", _no_search)
+    with pytest.raises(WrongUse, match=words):
+        add("https://outlet.example/", **{"group": "en", option: value})
+
+
+def test_a_faulty_list_is_told_before_the_search(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("deploy.cli.feeds_add._discover", _no_search)
+    (tmp_path / "feeds.toml").write_text("[[feed]]\ngroup = 'en'\n")
+    with pytest.raises(WrongUse, match=r"feeds.toml:1: a feed needs a url"):
+        add("https://outlet.example/", group="en")

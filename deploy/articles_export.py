@@ -6,10 +6,11 @@ import heapq
 import io
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,8 +44,8 @@ def export(
 ) -> Exported:
     """Write the articles that Kafka appended from ``since`` on and before ``until`` to ``out``.
 
-    The partitions are merged by the time of appending, so the lines come in the order of
-    ``fetched_at`` whatever the number of partitions. A name that ends in ``.zst`` is compressed.
+    The lines come in the order of ``fetched_at``, the time of appending, whatever the number of
+    partitions (`in_order`). A name that ends in ``.zst`` is compressed.
 
     Raises:
         Unavailable: no broker answers.
@@ -77,7 +78,7 @@ def export(
                     spools[message.partition] = spool
                 spool.write(f"{message.timestamp.timestamp():.3f} {line}\n")
             with _target(out) as target:
-                for _, line in heapq.merge(*(_read(s) for s in spools.values())):
+                for line in in_order(spools):
                     target.write(line)
                     count += 1
     finally:
@@ -131,6 +132,16 @@ def _told(out: Path) -> Iterator[None]:
         yield
     except OSError as e:
         raise Fault(f"{out}: {e.strerror or e}; give another --out") from e
+
+
+def in_order(spools: Mapping[int, IO[str]]) -> Iterator[str]:
+    """The lines of all partitions by time, partition and offset: the order of the pipeline.
+
+    Args:
+        spools: by partition; lines of time (seconds), a space, and what is wanted, by offset.
+    """
+    rows = (_read(spool) for _, spool in sorted(spools.items()))
+    return (line for _, line in heapq.merge(*rows, key=itemgetter(0)))
 
 
 def _read(spool: IO[str]) -> Iterator[tuple[float, str]]:

@@ -2,8 +2,8 @@
 
 Each part in turn at a random moment, then the engine while it writes a checkpoint, then two parts,
 the second while the first comes back. Prints a table with a row a round, and under it the sums:
-served entries against the five outcomes, windows against what was published, alert revisions
-against what the receiver got.
+what the outlets published against what ended in the pipeline, fetched entries against the five
+outcomes, windows against what was published, alert revisions against what the receiver got.
 """
 
 from __future__ import annotations
@@ -88,12 +88,18 @@ class FaultReport:
     """Alerts whose revisions are not 1, 2, 3 …"""
 
     @property
+    def ended(self) -> int:
+        """Distinct entries that came to an end in the pipeline."""
+        return self.ledger.tagged + self.ledger.off_topic + self.ledger.dead_letters
+
+    @property
     def ok(self) -> bool:
         """Whether every promise held."""
         return (
             all(k.recovered_s is not None and k.recovered_s <= RECOVERY_SECONDS for k in self.kills)
             and not any(k.orphans for k in self.kills)
             and all(k.jobs == 1 for k in self.kills)
+            and self.ended == self.published
             and self.ledger.lost == 0
             and self.tagged_distinct == self.published_on_topic
             and self.windows_wrong == 0
@@ -373,6 +379,7 @@ def summary(report: FaultReport) -> str:
     ledger = report.ledger
     rows = [
         ("entries published by the outlets", report.published),
+        ("  that came to an end in the pipeline", report.ended),
         ("  of them on a topic", report.published_on_topic),
         ("  of those tagged (distinct)", report.tagged_distinct),
         ("fetched less the five outcomes (lost)", ledger.lost),

@@ -62,6 +62,7 @@ GOOD = FaultReport(
 @pytest.mark.parametrize(
     "broken",
     [
+        {"published": 11},
         {"tagged_distinct": 1},
         {"windows_wrong": 1},
         {"delivered": 3},

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
@@ -23,6 +23,8 @@ from pipeline.contracts.records import Article
 BATCH: Final = 1000
 """Articles that share a transaction and a round trip."""
 _ID_DIGITS: Final = frozenset("0123456789abcdef")
+_OLDEST: Final = timedelta(days=3650)
+"""A date so long before the first sight is an unset clock, as for the pipeline."""
 
 
 async def publish_archive(
@@ -62,13 +64,18 @@ async def publish_archive(
 
 
 def as_backfill(article: Article, now: datetime) -> Article:
-    """The article as it is published from an archive.
+    """The article as it is published from an archive, seen ``now``.
 
     An id of ours (this program wrote the archive) is kept; a foreign one is scoped to its source.
+    The pipeline files an article without a usable date of publication under the time at which it
+    was seen (design, section 4): for an old one that is the archive's and not ours.
     """
     known = len(article.article_id) == 32 and set(article.article_id) <= _ID_DIGITS
     name = article.article_id if known else stable_id(article.feed_id, "a", article.article_id)
-    return replace(article, article_id=name, seen_at=now, backfill=True)
+    published, seen = article.published_at, article.seen_at
+    if published is None or published > seen or seen - published > _OLDEST:
+        published = seen
+    return replace(article, article_id=name, published_at=published, seen_at=now, backfill=True)
 
 
 def _poll(articles: list[Article], now: datetime) -> FinishedPoll:

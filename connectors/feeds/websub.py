@@ -39,6 +39,10 @@ _LOOK: Final = 60.0
 _MAX_BODY: Final = 8 * 1024 * 1024
 _MAX_HEAD: Final = 16 * 1024
 _REQUEST_SECONDS: Final = 20.0
+_MOST_CALLERS: Final = 64
+"""Connections at a time: the open files of this process are the poller's."""
+_MOST_BODIES: Final = 4
+"""In memory at a time, of callers that know a token."""
 _HASHES: Final = frozenset(("sha1", "sha256", "sha384", "sha512"))
 
 
@@ -126,6 +130,10 @@ class WebSub:
                 await self._in_database(self._store.refused, feed_id)
         return asked
 
+    async def knows(self, target: str) -> bool:
+        """Whether ``target`` is the callback of a subscription of ours."""
+        return await self._found(target) is not None
+
     async def callback(
         self, method: str, target: str, headers: dict[str, str], body: bytes
     ) -> Reply:
@@ -137,13 +145,12 @@ class WebSub:
             headers: names in lower case.
             body: as sent.
         """
-        parts = urlsplit(target)
-        token = parts.path.rsplit("/", 1)[-1]
-        found = await self._in_database(self._store.by_token, token)
+        found = await self._found(target)
         if found is None:
             return Reply(404)
         if method == "GET":
-            return await self._verify(found, parse_qs(parts.query, max_num_fields=20))
+            query = parse_qs(urlsplit(target).query, max_num_fields=20)
+            return await self._verify(found, query)
         if method != "POST":
             return Reply(405)
         if is_signed(body, headers.get("x-hub-signature", ""), found.secret):
@@ -152,6 +159,11 @@ class WebSub:
             _LOG.warning("a message for %s with a wrong signature was ignored", found.feed_id)
         # The same answer either way: a forger learns nothing (section 8).
         return Reply(202)
+
+    async def _found(self, target: str) -> Subscription | None:
+        token = urlsplit(target).path.rsplit("/", 1)[-1]
+        found: Subscription | None = await self._in_database(self._store.by_token, token)
+        return found
 
     async def _verify(self, found: Subscription, query: dict[str, list[str]]) -> Reply:
         mode = query.get("hub.mode", [""])[0]
@@ -207,11 +219,17 @@ async def serve(websub: WebSub, host: str, port: int) -> asyncio.Server:
     Raises:
         OSError: the port is in use.
     """
+    callers = 0
+    bodies = asyncio.Semaphore(_MOST_BODIES)
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal callers
+        callers += 1
         try:
+            if callers > _MOST_CALLERS:
+                return
             async with asyncio.timeout(_REQUEST_SECONDS):
-                reply = await _answer(websub, reader)
+                reply = await _answer(websub, reader, bodies)
                 body = reply.body.encode()
                 head = f"HTTP/1.1 {reply.status} X\r\nContent-Type: text/plain\r\n"
                 writer.write(
@@ -221,13 +239,16 @@ async def serve(websub: WebSub, host: str, port: int) -> asyncio.Server:
                 await writer.drain()
         except (TimeoutError, OSError, ValueError, asyncio.IncompleteReadError):
             pass  # a caller that is slow, gone or no HTTP client gets nothing
+        except sa.exc.SQLAlchemyError as e:
+            _LOG.warning("a hub goes without an answer: %s", e)
         finally:
+            callers -= 1
             writer.close()
 
     return await asyncio.start_server(handle, host, port, limit=_MAX_HEAD)
 
 
-async def _answer(websub: WebSub, reader: asyncio.StreamReader) -> Reply:
+async def _answer(websub: WebSub, reader: asyncio.StreamReader, bodies: asyncio.Semaphore) -> Reply:
     try:
         raw = await reader.readuntil(b"\r\n\r\n")
     except asyncio.LimitOverrunError:
@@ -241,4 +262,9 @@ async def _answer(websub: WebSub, reader: asyncio.StreamReader) -> Reply:
         return Reply(411)
     if int(length) > _MAX_BODY:
         return Reply(413)
-    return await websub.callback(method, target, headers, await reader.readexactly(int(length)))
+    # What a stranger sends is not read: only a hub of ours knows a token.
+    if not await websub.knows(target):
+        return Reply(404)
+    async with bodies:
+        body = await reader.readexactly(int(length))
+        return await websub.callback(method, target, headers, body)

@@ -295,6 +295,38 @@ def test_the_callback_answers_over_http_and_refuses_what_is_too_large(tmp_path: 
     asyncio.run(scene())
 
 
+def test_what_strangers_send_to_the_callback_is_not_read(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with _scene(tmp_path, ACCEPTED) as s:
+            server = await serve(s.websub, "127.0.0.1", 0)
+            port = server.sockets[0].getsockname()[1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            # The body never comes: an answer all the same means that nobody waits for it.
+            writer.write(b"POST /websub/guess HTTP/1.1\r\nContent-Length: 8000000\r\n\r\n")
+            async with asyncio.timeout(10):
+                assert b" 404 " in await reader.read(200)
+            writer.close()
+            server.close()
+
+    asyncio.run(scene())
+
+
+def test_callers_beyond_the_most_are_turned_away(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with _scene(tmp_path, ACCEPTED) as s:
+            server = await serve(s.websub, "127.0.0.1", 0)
+            port = server.sockets[0].getsockname()[1]
+            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(64)]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            async with asyncio.timeout(10):
+                assert await reader.read(1) == b""
+            for _, caller in [*idle, (reader, writer)]:
+                caller.close()
+            server.close()
+
+    asyncio.run(scene())
+
+
 def test_unknown_signature_methods_are_no_signatures() -> None:
     assert not is_signed(b"x", "md5=abc", "s")
     assert not is_signed(b"x", "", "s")

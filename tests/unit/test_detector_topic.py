@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
+import zlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -297,3 +300,31 @@ def test_one_story_is_never_above_the_upper_bound_where_anything_can_be_counted(
     assert upper_bound(0.001, 0.001) == 1.0
     assert upper_bound(0.0, 0.0) == 0.0
     assert upper_bound(3.0, 3.0) > 3.0
+
+
+def state(detector: TopicDetector) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(zlib.decompress(detector.dumps().partition(b"\n")[2]))
+    return found
+
+
+def test_a_connectors_clock_that_is_ahead_counts_as_the_arrival() -> None:
+    replays = Replay(), Replay()
+    arrival = START + timedelta(hours=30)
+    for replay, ahead in zip(replays, (timedelta(0), timedelta(days=400)), strict=True):
+        replay.until(arrival, ordinary(1))
+        replay.detector.observe(tagged("x", arrival + ahead, owner="o", age=ahead), arrival)
+        replay.until(START + timedelta(hours=60), ordinary(2.4, seed=2)[20:])
+
+    right, ahead_of_time = replays
+    assert state(ahead_of_time.detector) == state(right.detector)
+    assert max(p.bucket for p in ahead_of_time.points) < START + timedelta(hours=60)
+
+
+def test_an_outlet_that_is_silent_for_long_takes_no_place_among_the_clocks() -> None:
+    replay = Replay()
+    replay.until(START + timedelta(days=1), [tagged("x", START + MINUTE, owner="once")])
+    assert "once" in state(replay.detector)["clocks"]
+
+    replay.until(START + timedelta(days=12), [])
+
+    assert "once" not in state(replay.detector)["clocks"]

@@ -47,7 +47,6 @@ TICK: Final = timedelta(seconds=5)
 _HOLE: Final = 576
 """Buckets, two days: after so long without a tick nobody was watching; nothing is learned of it."""
 
-_NEW, _CHANGED = 0, 1
 _VOLUME, _ESCALATION = 1, 2
 _ALL_LEVELS: Final = -1
 _GRAVE: Final = 2
@@ -152,7 +151,7 @@ class TopicDetector:
         news = 0
         for arrival, tagged in articles:
             self._advance(arrival // BUCKET, statuses)
-            news |= self._take(tagged)
+            news |= self._take(tagged, arrival)
         self._advance(second // BUCKET, statuses)
         while statuses:
             self._record(statuses.pop(0)[1])
@@ -168,6 +167,7 @@ class TopicDetector:
         closed = range(max(before, self._escalation.bucket - _HOLE), self._escalation.bucket)
         if closed:
             self._stories.prune(second)
+            self._clocks.forget(second)
             self._raw = {b: r for b, r in self._raw.items() if b > self._escalation.bucket - 330}
         touched = {b for b in self._touched if b > self._escalation.bucket - 288}
         self._touched.clear()
@@ -204,29 +204,28 @@ class TopicDetector:
             bucket, status.group, status.articles, max(down, 0.0), status.polled > 0
         )
 
-    def _take(self, tagged: TaggedArticle) -> int:
+    def _take(self, tagged: TaggedArticle, arrival: int) -> int:
         """Count an article; returns the bits of the series that it is news for."""
         article = tagged.article
         tag = next(t for t in tagged.topics if t.topic == self.topic)
-        seen = seconds(article.seen_at)
+        # A connector's clock may be ahead: a day that is not yet would end all learning of delays.
+        seen = min(seconds(article.seen_at), arrival)
         published = None if article.published_at is None else seconds(article.published_at)
         at = self._clocks.file(article.publisher, published, seen)
-        kind = _NEW
         story = self._stories.by_id.get(tagged.story_id)
+        is_new = story is None
         if story is None:
             if self._stories.is_known(tagged.story_id):
                 return 0
             story = self._stories.add(tagged, tag, at, seen)
-        else:
-            kind = _CHANGED
-            if article.article_id in story.articles and tag.escalation <= story.level:
-                return 0
-            story.level = max(story.level, tag.escalation)
-        if kind == _NEW or article.article_id not in story.articles:
+        elif article.article_id in story.articles and tag.escalation <= story.level:
+            return 0
+        story.level = max(story.level, tag.escalation)
+        if is_new or article.article_id not in story.articles:
             raw = self._raw.setdefault(at // BUCKET, [0, 0])
             raw[0] += 1
             raw[1] += tag.escalation > 0
-            if kind == _CHANGED:
+            if not is_new:
                 self._volume.copy(at, seen)
                 if story.tried & _ESCALATION:
                     self._escalation.copy(at, seen)

@@ -23,6 +23,8 @@ _MAX_LINE: Final = 16 * 1024 * 1024
 _MAX_TEXT: Final = 100_000
 YEARS: Final = range(1970, 2200)
 """In which anything can have been seen: other stamps are a broken clock's."""
+_MAX_WEIGHT: Final = 100
+"""As in the feed list."""
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -268,11 +270,14 @@ def _told(raw: dict[str, Any]) -> Source | None:
     if not publisher or not group:
         return None
     weight = raw.get("weight")
+    weight = float(weight) if isinstance(weight, int | float) else 1.0
+    if not 0 < weight <= _MAX_WEIGHT:  # nor NaN, which Python's JSON reads and nothing takes
+        raise ValueError(f"'weight' is not above 0 and up to {_MAX_WEIGHT}")
     return Source(
         publisher,
         _text(raw, "owner") or publisher,
         group,
-        weight=float(weight) if isinstance(weight, int | float) else 1.0,
+        weight=weight,
     )
 
 

@@ -119,6 +119,8 @@ def test_a_wrong_feed_list_is_told_with_its_line(tmp_path: Path) -> None:
         ({**LINE, "fetched_at": None}, "no 'fetched_at'"),
         ({**LINE, "fetched_at": "yesterday"}, "'fetched_at' is no time"),
         ({**LINE, "fetched_at": 5}, "'fetched_at' is no time"),
+        ({**LINE, "publisher": "P", "group": "g", "weight": float("nan")}, "'weight' is not"),
+        ({**LINE, "publisher": "P", "group": "g", "weight": -1}, "'weight' is not above 0"),
         ({**LINE, "fetched_at": "9999-12-31T23:59:59Z"}, "'fetched_at' is in the year 9999"),
     ],
 )

@@ -25,6 +25,7 @@ class Recent:
     __slots__ = (
         "_copies",
         "_joined",
+        "_reporters",
         "_stories",
         "group_weight",
         "owner_weight",
@@ -34,6 +35,8 @@ class Recent:
 
     def __init__(self) -> None:
         self._stories: dict[int, list[Reported]] = {}
+        self._reporters: dict[str, set[str]] = {}
+        """Event -> owners of the stories on it."""
         self._copies: dict[int, int] = {}
         """Bucket -> reprints of known stories."""
         self._joined = 0.0
@@ -48,10 +51,10 @@ class Recent:
     def add(self, bucket: int, group: str, story: Reported) -> None:
         """Note a story."""
         owner, level, event = story
-        if event and any(
-            e == event and o != owner for found in self._stories.values() for o, _, e in found
-        ):
-            self._joined += 1
+        if event:
+            owners = self._reporters.setdefault(event, set())
+            self._joined += bool(owners - {owner})
+            owners.add(owner)
         self._stories.setdefault(bucket, []).append(story)
         self.group_weight[group] += 1
         self.owner_weight[owner] += 1
@@ -101,10 +104,19 @@ class Recent:
         """Drop the stories of the buckets before ``before``."""
         self._stories = {b: f for b, f in self._stories.items() if b >= before}
         self._copies = {b: n for b, n in self._copies.items() if b >= before}
+        self._find_reporters()
+
+    def _find_reporters(self) -> None:
+        self._reporters = {}
+        for found in self._stories.values():
+            for owner, _, event in found:
+                if event:
+                    self._reporters.setdefault(event, set()).add(owner)
 
     def clear(self) -> None:
         """Drop all stories; the sums stay."""
         self._stories.clear()
+        self._reporters.clear()
         self._copies.clear()
 
     def to_json(self, base: int) -> dict[str, Any]:
@@ -124,6 +136,7 @@ class Recent:
         """The inverse of `to_json`."""
         self = cls()
         self._stories = {b: [(o, n, e) for o, n, e in found] for b, found in raw["stories"]}
+        self._find_reporters()
         self._joined = raw["joined"]
         self._copies = dict(raw["copies"])
         self.tiers = dict(raw["tiers"])

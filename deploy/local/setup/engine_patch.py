@@ -14,36 +14,25 @@ checksum before and after says that exactly this happened: deploy/decisions/0010
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
-from pathlib import Path
 from typing import Final
 
-from deploy.errors import Fault
+from deploy.local.setup.class_file import Patch
 
-JAR: Final = "org.apache.beam:beam-runners-java-fn-execution:2.62.0"
-CLASS: Final = (
-    "org/apache/beam/runners/fnexecution/control/"
-    "BundleCheckpointHandlers$StateAndTimerBundleCheckpointHandler.class"
-)
 _BEFORE: Final = bytes.fromhex("2ab40003b900120100")
 _AFTER: Final = bytes.fromhex("1209") + bytes(7)
-_SHA256_BEFORE: Final = "97da4488e73b44818921dbf1dec1aa41f49d2f93f8573102effa17c381c9e8b5"
-_SHA256_AFTER: Final = "086445c289fa8ea45693214a707ed42e0ea34e4c782dcefd9e56131facad06fb"
 
 
-def patched_class(jar: Path) -> bytes:
-    """The class of `CLASS` in the jar, mended.
+def _mend(code: bytes) -> bytes:
+    return code.replace(_BEFORE, _AFTER)
 
-    Raises:
-        Fault: the jar holds another class than the one that was studied.
-    """
-    with zipfile.ZipFile(jar) as archive:
-        code = archive.read(CLASS)
-    patched = code.replace(_BEFORE, _AFTER)
-    if (
-        hashlib.sha256(code).hexdigest() != _SHA256_BEFORE
-        or hashlib.sha256(patched).hexdigest() != _SHA256_AFTER
-    ):
-        raise Fault(f"{jar.name} is not the one that engine_patch.py mends: fit it to the new jars")
-    return patched
+
+PATCH: Final = Patch(
+    jar="org.apache.beam:beam-runners-java-fn-execution:2.62.0",
+    member=(
+        "org/apache/beam/runners/fnexecution/control/"
+        "BundleCheckpointHandlers$StateAndTimerBundleCheckpointHandler.class"
+    ),
+    before="97da4488e73b44818921dbf1dec1aa41f49d2f93f8573102effa17c381c9e8b5",
+    after="086445c289fa8ea45693214a707ed42e0ea34e4c782dcefd9e56131facad06fb",
+    mend=_mend,
+)

@@ -28,6 +28,8 @@ from deploy.local.setup import engine_patch, loopback_patch, reporter_patch
 LOCKS: Final = Path(__file__).parents[2] / "locks"
 SETS: Final = ("kafka", "flink")
 """The lock files ``jars-….lock``."""
+PATCHES: Final = (engine_patch.PATCH, loopback_patch.PATCH, reporter_patch.PATCH)
+"""Classes that stand before those of their jars."""
 
 _THREADS: Final = 8
 _TRIES: Final = 4
@@ -127,10 +129,10 @@ class JarStore:
             )
         paths = sorted(self.path(jar) for jar in jars)
         for jar in jars:
-            for patch in (engine_patch, loopback_patch, reporter_patch):
-                if jar.coordinate == patch.JAR:
-                    content = patch.patched_class(self.path(jar))
-                    paths.insert(0, self._patch(patch.CLASS, content))
+            for patch in PATCHES:
+                if jar.coordinate == patch.jar:
+                    content = patch.mended(self.path(jar))
+                    paths.insert(0, self._patch(patch.member, content))
         line = "Class-Path: " + " ".join(path.as_uri() for path in paths)
         # The manifest's own rule: at most 72 bytes a line, a continuation starts with a space.
         folded = "\r\n ".join([line[:70]] + [line[at : at + 69] for at in range(70, len(line), 69)])

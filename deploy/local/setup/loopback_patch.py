@@ -11,40 +11,17 @@ methods share the old one. Checksums before and after say that exactly this happ
 
 from __future__ import annotations
 
-import hashlib
 import struct
-import zipfile
-from pathlib import Path
 from typing import Final
 
-from deploy.errors import Fault
-from deploy.local.setup.class_file import end_of_pool, utf8
+from deploy.local.setup.class_file import Patch, end_of_pool, utf8
 
-JAR: Final = "org.apache.beam:beam-sdks-java-core:2.62.0"
-CLASS: Final = "org/apache/beam/sdk/fn/server/ServerFactory$InetSocketAddressServerFactory.class"
 _BUILDER: Final = "org/apache/beam/vendor/grpc/v1p60p1/io/grpc/netty/NettyServerBuilder"
 _NAME, _TYPE, _NAME_AND_TYPE, _GET_PORT, _FOR_PORT = 163, 164, 165, 160, 166
 """Entries of the constant pool."""
-_SHA256_BEFORE: Final = "c170249f531fa3e414583003b05d5cd7c2c026db7e193d8675d465d096f58f62"
-_SHA256_AFTER: Final = "75838e114c6e5fca93fe15079646297bb3ae31aa62bd485ee3d03c13ee36f372"
 
 
-def patched_class(jar: Path) -> bytes:
-    """The class of `CLASS` in the jar, mended.
-
-    Raises:
-        Fault: the jar holds another class than the one that was studied.
-    """
-    with zipfile.ZipFile(jar) as archive:
-        code = archive.read(CLASS)
-    if hashlib.sha256(code).hexdigest() == _SHA256_BEFORE:
-        patched = _patch(code)
-        if hashlib.sha256(patched).hexdigest() == _SHA256_AFTER:
-            return patched
-    raise Fault(f"{jar.name} is not the one that loopback_patch.py mends: fit it to the new jars")
-
-
-def _patch(code: bytes) -> bytes:
+def _mend(code: bytes) -> bytes:
     count = int.from_bytes(code[8:10])
     end = end_of_pool(code, count)
     pool, rest = code[10:end], code[end:]
@@ -56,3 +33,12 @@ def _patch(code: bytes) -> bytes:
     call = struct.pack(">BH", 0xB8, _FOR_PORT)
     rest = rest.replace(struct.pack(">BH", 0xB6, _GET_PORT) + call, bytes(3) + call)
     return code[:8] + (count + 1).to_bytes(2) + pool + rest
+
+
+PATCH: Final = Patch(
+    jar="org.apache.beam:beam-sdks-java-core:2.62.0",
+    member="org/apache/beam/sdk/fn/server/ServerFactory$InetSocketAddressServerFactory.class",
+    before="c170249f531fa3e414583003b05d5cd7c2c026db7e193d8675d465d096f58f62",
+    after="75838e114c6e5fca93fe15079646297bb3ae31aa62bd485ee3d03c13ee36f372",
+    mend=_mend,
+)

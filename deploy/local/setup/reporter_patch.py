@@ -12,18 +12,12 @@ grows by one. Checksums before and after say that exactly this happened.
 
 from __future__ import annotations
 
-import hashlib
 import struct
-import zipfile
-from pathlib import Path
 from typing import Final
 
-from deploy.errors import Fault
 from deploy.local.ports import HOST
-from deploy.local.setup.class_file import end_of_pool, utf8
+from deploy.local.setup.class_file import Patch, end_of_pool, utf8
 
-JAR: Final = "org.apache.flink:flink-metrics-prometheus:1.19.1"
-CLASS: Final = "org/apache/flink/metrics/prometheus/PrometheusReporter.class"
 _LIMITS: Final = struct.pack(">HHI", 6, 3, 134)
 """Depth of the stack, local variables and bytes of the constructor's code."""
 _NEW: Final = bytes.fromhex("bb000b59")
@@ -31,26 +25,9 @@ _PORT_AND_CALL: Final = bytes.fromhex("2ab40004b7000c")
 _SERVER: Final = bytes.fromhex("2ab4000db7000eb50001")
 """``aload_0; getfield registry; invokespecial HTTPServer.<init>; putfield httpServer``."""
 _LOG: Final = bytes.fromhex("2ab4000f12102ab40004b80011b900120300")
-_SHA256_BEFORE: Final = "bccf56873e5fa0c98bfceca8044e0d962a52855fcf5550cf47024283c134a50a"
-_SHA256_AFTER: Final = "74e63b505a11d3fe115af56b02d0e2320989618a4cc024c19c0de0e327510151"
 
 
-def patched_class(jar: Path) -> bytes:
-    """The class of `CLASS` in the jar, mended.
-
-    Raises:
-        Fault: the jar holds another class than the one that was studied.
-    """
-    with zipfile.ZipFile(jar) as archive:
-        code = archive.read(CLASS)
-    if hashlib.sha256(code).hexdigest() == _SHA256_BEFORE:
-        patched = _patch(code)
-        if hashlib.sha256(patched).hexdigest() == _SHA256_AFTER:
-            return patched
-    raise Fault(f"{jar.name} is not the one that reporter_patch.py mends: fit it to the new jars")
-
-
-def _patch(code: bytes) -> bytes:
+def _mend(code: bytes) -> bytes:
     count = int.from_bytes(code[8:10])
     end = end_of_pool(code, count)
     pool, rest = code[10:end], code[end:]
@@ -63,3 +40,12 @@ def _patch(code: bytes) -> bytes:
         _NEW + host + _PORT_AND_CALL + _SERVER + bytes(len(_LOG) - len(host)),
     )
     return code[:8] + (count + 2).to_bytes(2) + pool + rest
+
+
+PATCH: Final = Patch(
+    jar="org.apache.flink:flink-metrics-prometheus:1.19.1",
+    member="org/apache/flink/metrics/prometheus/PrometheusReporter.class",
+    before="bccf56873e5fa0c98bfceca8044e0d962a52855fcf5550cf47024283c134a50a",
+    after="74e63b505a11d3fe115af56b02d0e2320989618a4cc024c19c0de0e327510151",
+    mend=_mend,
+)

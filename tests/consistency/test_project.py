@@ -72,6 +72,20 @@ def test_every_link_of_the_documents_leads_somewhere() -> None:
     assert not broken
 
 
+def test_every_path_that_a_document_names_is_there() -> None:
+    gone = [
+        f"{page.relative_to(ROOT)}: {name}"
+        for page in tracked()
+        if page.suffix == ".md"
+        for name in re.findall(
+            r"`((?:pipeline|connectors|deploy|tests|dashboards)/[a-z0-9_./-]+)`",
+            page.read_text(encoding="utf-8"),
+        )
+        if not (ROOT / name).exists()
+    ]
+    assert not gone
+
+
 def test_every_run_sh_command_that_a_document_names_exists() -> None:
     script = (ROOT / "run.sh").read_text(encoding="utf-8")
     known = set(re.findall(r"[a-z][a-z-]+", script)) | set(COMMANDS)

@@ -44,7 +44,7 @@ class Feed:
     weight: float = 1.0
     enabled: bool = True
     full_text: bool = False
-    """Fetch each article's page and add what it says to the summary."""
+    """Fetch each article's page; its text takes the place of a shorter summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,7 @@ def read_feed_list(text: str, name: str) -> FeedList:
     Raises:
         FeedListError: with every fault as ``file:line: message``.
     """
+    text = text.removeprefix("\ufeff")  # some editors on Windows begin every file with it
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as e:

@@ -51,6 +51,10 @@ def test_what_is_written_reads_as_the_same_feeds() -> None:
     assert read_feed_list(write_feed_list(feeds), "again") == feeds
 
 
+def test_a_list_that_begins_with_a_byte_order_mark_is_read() -> None:
+    assert read_feed_list("\ufeff" + GOOD.lstrip(), "feeds.toml") == read_feed_list(GOOD, "again")
+
+
 def test_a_source_of_an_archive_is_found_by_url_and_by_publisher() -> None:
     by_source = read_feed_list(GOOD, "feeds.toml").by_source()
     assert by_source["The Outlet"] is by_source["https://outlet.example/rss.xml"]

@@ -14,7 +14,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -67,6 +68,14 @@ class Delivery(Future[Receipt]):
 
     ``result(timeout)`` waits in a thread; ``await`` waits in a coroutine.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn = threading.Lock()
+
+    def claim(self) -> bool:
+        """Whether the caller is the first to have an answer: only that one may give it."""
+        return self._turn.acquire(blocking=False)
 
     def __await__(self) -> Generator[Any, None, Receipt]:
         return asyncio.wrap_future(self).__await__()
@@ -243,13 +252,25 @@ class InFlight:
         delivery.add_done_callback(lambda _: self._leave(size))
         return delivery
 
+    def succeed(self, delivery: Delivery, receipt: Receipt) -> None:
+        """End ``delivery`` with ``receipt``; does nothing when it was answered before."""
+        if delivery.claim():
+            with suppress(InvalidStateError):  # whoever waited has cancelled it
+                delivery.set_result(receipt)
+
     def fail(self, delivery: Delivery, error: DeliveryFailed) -> None:
-        """End ``delivery`` with ``error``, and keep it for the next `settle`."""
+        """End ``delivery`` with ``error``, and keep it for the next `settle`.
+
+        Does nothing when it was answered before.
+        """
+        if not delivery.claim():
+            return
         with self._changed:
             self._failed += 1
             if len(self._failures) < 10:
                 self._failures.append(error)
-        delivery.set_exception(error)
+        with suppress(InvalidStateError):
+            delivery.set_exception(error)
 
     def settle(self, timeout: float) -> None:
         """Wait until nothing is unacknowledged, then raise what failed since the last time.

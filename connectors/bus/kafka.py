@@ -12,15 +12,15 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from kafka import KafkaConsumer, KafkaProducer, OffsetAndMetadata, TopicPartition
-from kafka.errors import KafkaError, KafkaTimeoutError, RetriableError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from connectors.bus.base import Delivery, InFlight, Message, Partition, Receipt, Start
 from connectors.bus.errors import Closed, DeliveryFailed, Unavailable
+from connectors.bus.producer import Producer, message_at_fault
 from pipeline.contracts.topics import CONSUMER_OPTIONS, PRODUCER_OPTIONS
 
 T = TypeVar("T")
@@ -36,15 +36,30 @@ _CLIENT_OPTIONS: Final[dict[str, Any]] = {
 }
 _NEW_PARTITIONS_SECONDS: Final = 10.0
 """How often a subscriber looks for topics and partitions that did not exist before."""
+_OVERDUE: Final = 4 / 3
+"""Of the delivery timeout: a delivery still open then is one that the client has forgotten."""
+_LOOK_SECONDS: Final = 0.5
+_RECONNECT_SECONDS: Final = 1.0
 _CALL_MS: Final = 20_000
 """How long a question to the broker may take."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class KafkaPublisher:
-    """`Publisher` on a Kafka cluster: idempotent, acknowledged by all replicas in sync."""
+    """`Publisher` on a Kafka cluster: idempotent, acknowledged by all replicas in sync.
 
-    def __init__(self, bootstrap: str, *, client_id: str, patience: float = 30) -> None:
+    Every delivery is answered, whatever becomes of the client below: one that fails, or that leaves
+    a delivery open for too long, is ended with all that it holds, and the next `send` has another.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        client_id: str,
+        patience: float = 30,
+        delivery_timeout: float = PRODUCER_OPTIONS["delivery_timeout_ms"] / 1000,
+    ) -> None:
         """Connect.
 
         Args:
@@ -52,6 +67,7 @@ class KafkaPublisher:
             client_id: our name in the broker's logs.
             patience: seconds that `send` waits for room among the unacknowledged, and for a topic's
                 partitions to be known.
+            delivery_timeout: seconds after which an unacknowledged message has failed.
 
         Raises:
             Unavailable: no broker answers.
@@ -59,10 +75,18 @@ class KafkaPublisher:
         self._bootstrap = bootstrap
         self._client_id = client_id
         self._patience = patience
+        self._delivery_timeout = delivery_timeout
         self._in_flight = InFlight()
         self._lock = threading.Lock()
         self._closed = False
-        self._client = self._connect()
+        self._away: Unavailable | None = None
+        self._away_until = 0.0
+        self._producer = self._connect()
+        self._look = threading.Event()
+        self._watch = threading.Thread(
+            target=self._watching, name=f"{client_id}-watch", daemon=True
+        )
+        self._watch.start()
 
     def send(self, topic: str, key: bytes | None, value: bytes) -> Delivery:
         """As `Publisher.send`."""
@@ -70,18 +94,20 @@ class KafkaPublisher:
             raise Closed("this publisher was closed")
         delivery = self._in_flight.enter(len(value), self._patience)
         try:
-            client = self._healthy()
-            future = client.producer.send(topic, value=value, key=key)
+            producer = self._healthy()
+            future = producer.client.send(topic, value=value, key=key)
         except Unavailable as e:
             self._in_flight.fail(delivery, DeliveryFailed(str(e)))
         except (KafkaError, ValueError) as e:
             # Refused before it went to the broker: no harm to the others.
-            self._fail(delivery, topic, e, retriable=_may_pass(e))
+            self._fail(delivery, topic, e, retriable=not message_at_fault(e))
         else:
             future.add_callback(
-                lambda r: delivery.set_result(Receipt(r.topic, r.partition, r.offset))
+                lambda r: self._in_flight.succeed(delivery, Receipt(r.topic, r.partition, r.offset))
             )
-            future.add_errback(lambda e: self._failed(client, delivery, topic, e))
+            future.add_errback(lambda e: self._failed(producer, delivery, topic, e))
+            if not producer.owe(delivery):
+                self._in_flight.fail(delivery, _given_up())
         return delivery
 
     def flush(self, timeout: float) -> None:
@@ -89,7 +115,7 @@ class KafkaPublisher:
         deadline = time.monotonic() + timeout
         # The client's flush ends its wait for the linger time, but tells no failure: `settle` does.
         with suppress(KafkaTimeoutError):
-            self._client.producer.flush(timeout)
+            self._producer.client.flush(timeout)
         self._in_flight.settle(deadline - time.monotonic())
 
     def close(self, timeout: float = 10) -> None:
@@ -100,36 +126,50 @@ class KafkaPublisher:
         try:
             self.flush(timeout)
         finally:
-            self._client.close()
+            self._look.set()
+            self._watch.join()
+            self._end(self._producer, grace=1)
 
-    def _connect(self) -> _Client:
+    def _connect(self) -> Producer:
         look_for(self._bootstrap)
         options = {
             "max_block_ms": int(self._patience * 1000),
             "bootstrap_servers": self._bootstrap.split(","),
             "client_id": self._client_id,
+            "delivery_timeout_ms": int(self._delivery_timeout * 1000),
+            # Two tries, as the options for all have it.
+            "request_timeout_ms": int(self._delivery_timeout * 500),
         }
         return asked(
-            lambda: _Client(KafkaProducer(**PRODUCER_OPTIONS | _CLIENT_OPTIONS | options)),
+            lambda: Producer(KafkaProducer(**PRODUCER_OPTIONS | _CLIENT_OPTIONS | options)),
             f"Kafka at {self._bootstrap}",
         )
 
-    def _healthy(self) -> _Client:
+    def _healthy(self) -> Producer:
         with self._lock:
-            if self._client.spoiled:
-                self._client.close()
-                self._client = self._connect()
-            return self._client
+            if not self._producer.failed:
+                return self._producer
+            if self._away is not None and time.monotonic() < self._away_until:
+                # A thousand messages in a row must not wait for a connection one by one.
+                raise self._away
+            self._end(self._producer, grace=1)
+            try:
+                self._producer = self._connect()
+            except Unavailable as e:
+                self._away, self._away_until = e, time.monotonic() + _RECONNECT_SECONDS
+                raise
+            return self._producer
 
     def _failed(
-        self, client: _Client, delivery: Delivery, topic: str, cause: BaseException
+        self, producer: Producer, delivery: Delivery, topic: str, cause: BaseException
     ) -> None:
         # In the client's thread. After an error that trying again cannot mend, an idempotent
         # kafka-python producer refuses all that follows with the same error, for ever. So the first
         # one is the message at fault; those after it may be tried again, on a new client.
-        culprit = not _may_pass(cause) and not client.spoiled
-        client.spoiled = client.spoiled or culprit
+        culprit = message_at_fault(cause) and not producer.failed
+        producer.failed = True
         self._fail(delivery, topic, cause, retriable=not culprit)
+        self._look.set()
 
     def _fail(
         self, delivery: Delivery, topic: str, cause: BaseException, *, retriable: bool
@@ -138,20 +178,25 @@ class KafkaPublisher:
         error.__cause__ = cause
         self._in_flight.fail(delivery, error)
 
+    def _watching(self) -> None:
+        """End a producer that failed, or that does not answer although its time is over.
 
-@dataclass(slots=True)
-class _Client:
-    producer: KafkaProducer
-    spoiled: bool = False
+        A thread of its own: whoever sent waits for the answer, and sends nothing before it comes.
+        """
+        while not self._closed:
+            self._look.wait(_LOOK_SECONDS)
+            self._look.clear()
+            producer = self._producer
+            if producer.owes_for() > (1 if producer.failed else _OVERDUE * self._delivery_timeout):
+                self._end(producer)
 
-    def close(self) -> None:
-        with suppress(KafkaTimeoutError):
-            self.producer.close(timeout=1)
+    def _end(self, producer: Producer, grace: float = 0) -> None:
+        for delivery in producer.end(grace):
+            self._in_flight.fail(delivery, _given_up())
 
 
-def _may_pass(cause: BaseException) -> bool:
-    """Whether trying again can help: a broker may come back; a size stays as it is."""
-    return isinstance(cause, RetriableError | KafkaTimeoutError)
+def _given_up() -> DeliveryFailed:
+    return DeliveryFailed("the broker did not answer in time")
 
 
 class KafkaSubscriber:

@@ -109,7 +109,7 @@ class MemoryPublisher:
         except DeliveryFailed as e:
             self._in_flight.fail(delivery, e)
         else:
-            delivery.set_result(receipt)
+            self._in_flight.succeed(delivery, receipt)
         return delivery
 
     def flush(self, timeout: float) -> None:

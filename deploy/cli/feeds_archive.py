@@ -60,7 +60,8 @@ def import_archive(
             def show(_: int) -> None:
                 bar.update(archive.bytes_read - bar.pos)
 
-            count = asyncio.run(publish_archive(archive, store, publisher, on_progress=show))
+            with database_faults():
+                count = asyncio.run(publish_archive(archive, store, publisher, on_progress=show))
         publisher.close()
     except BusError as e:
         raise Fault(f"{e}; start the service first (`straitwatch up`)") from e

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from connectors.feeds.feed_list import Feed, FeedList
+from connectors.feeds.state import database
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.store import FeedStore
 
@@ -36,6 +38,33 @@ def test_a_broken_state_file_is_set_aside_and_begun_anew(
     kept = list(tmp_path.glob("feeds.db.broken-*"))
     assert len(kept) == (0 if damage == "empty" else 1)
     assert ("broken" in caplog.text) == (damage != "empty")
+
+
+def test_damage_in_a_long_file_is_mended_by_the_start_after_it_was_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long file is not read through at every start: the connector would stop at it for ever."""
+    monkeypatch.setattr(database, "_CHECK_WHOLE", 0)
+    url = sqlite_url(tmp_path)
+    engine = open_database(url, mend=True)
+    FeedStore(engine).sync_list(_feeds(500), NOW, 0)
+    engine.dispose()
+    file = tmp_path / "feeds.db"
+    whole = file.read_bytes()
+    page = len(whole) // 2 // 4096 * 4096
+    file.write_bytes(whole[:page] + b"\xff" * (len(whole) - page))
+    for _ in range(2):  # nobody has met the damage so far
+        engine = open_database(url, mend=True)
+        engine.dispose()
+    assert list(tmp_path.glob("feeds.db.broken-*")) == []
+    with pytest.raises(sa.exc.DatabaseError, match="malformed"):
+        list(FeedStore(engine).feeds())
+    engine.dispose()
+    again = open_database(url, mend=True)
+    assert list(FeedStore(again).feeds()) == []
+    again.dispose()
+    assert len(list(tmp_path.glob("feeds.db.broken-*"))) == 1
+    assert not (tmp_path / "feeds.db.suspect").exists()
 
 
 def test_the_state_of_a_connector_that_runs_is_never_set_aside(tmp_path: Path) -> None:

@@ -16,7 +16,10 @@ _LOG: Final = logging.getLogger(__name__)
 _MIGRATION_LOCK: Final = 0x5747_6665_6564  # any fixed number: PostgreSQL's advisory lock of ours
 FILE_NAME: Final = "feeds.db"
 _CHECK_WHOLE: Final = 64 * 1024 * 1024
-"""Bytes up to which the state file is read through at the start: less than a second."""
+"""Bytes up to which the state file is read through at every start: less than a second."""
+_SUSPECT: Final = ".suspect"
+"""Ends the name of an empty file beside a longer one in which a statement met damage: the next
+start reads it through, however long it takes."""
 
 
 def open_database(url: str, mend: bool = False) -> sa.Engine:
@@ -35,6 +38,9 @@ def open_database(url: str, mend: bool = False) -> sa.Engine:
         aside = _set_aside(Path(str(engine.url.database)))
         _LOG.error("the state file is broken (%s): kept as %s, begun anew", why, aside)
         engine = _connect(url)
+    if mend and engine.dialect.name == "sqlite":
+        _suspect_file(engine).unlink(missing_ok=True)
+        sa.event.listen(engine, "handle_error", _note_damage)
     _migrate(engine)
     return engine
 
@@ -74,6 +80,22 @@ def _begin(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
+def _note_damage(context: sa.engine.ExceptionContext) -> None:
+    if context.engine is not None and _damage(context.original_exception):
+        _suspect_file(context.engine).touch()
+
+
+def _suspect_file(engine: sa.Engine) -> Path:
+    path = Path(str(engine.url.database))
+    return path.with_name(path.name + _SUSPECT)
+
+
+def _damage(error: BaseException) -> str | None:
+    """What SQLite says when the file is at fault; None for all other errors."""
+    text = str(error)
+    return text if "malformed" in text or "not a database" in text else None
+
+
 def _broken(engine: sa.Engine) -> str | None:
     path = Path(str(engine.url.database))
     log = path.with_name(path.name + "-wal")
@@ -84,18 +106,17 @@ def _broken(engine: sa.Engine) -> str | None:
                 c.commit()
                 c.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
         except (sa.exc.DatabaseError, sqlite3.DatabaseError) as e:
-            text = str(e)
-            return text if "malformed" in text or "not a database" in text else None
+            return _damage(e)
     if path.exists() and (why := _cut_short(path)):
         return why
-    if path.exists() and path.stat().st_size > _CHECK_WHOLE:
+    is_long = path.exists() and path.stat().st_size > _CHECK_WHOLE
+    if is_long and not _suspect_file(engine).exists():
         return None  # reading all of it would hold the start for long
     try:
         with engine.connect() as c:
             said = c.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     except sa.exc.DatabaseError as e:
-        text = str(e.orig)
-        return text if "malformed" in text or "not a database" in text else None
+        return _damage(e.orig or e)
     return None if said == "ok" else str(said).splitlines()[0]
 
 

@@ -28,6 +28,11 @@ CASES = {
         40,
         {FETCHES % "ok": "0+4x60", FETCHES % "timeout": "0+1x60"},
     ),
+    "StraitwatchFeedsLost": (
+        {STATE % "failing": "6x60", STATE % "gone": "1x60", STATE % "healthy": "20x60"},
+        40,
+        {STATE % "failing": "3x60", STATE % "healthy": "20x60", STATE % "new": "1x60"},
+    ),
     "StraitwatchFeedsSilent": (
         {STATE % "silent-zero": "3x200", STATE % "healthy": "20x200"},
         90,

@@ -16,13 +16,14 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from connectors.desk.errors import AlreadyAtWork, WrongDatabase
+from connectors.desk.errors import AlreadyAtWork, DatabaseAway, WrongDatabase
 
 FILE_NAME: Final = "desk.sqlite"
 VERSION_TABLE: Final = "desk_version"
 """Not Alembic's default: on PostgreSQL the feeds keep their tables beside ours."""
 READS: Final = "desk_reads"
 """Execution option of a connection that only reads: it waits for no writer."""
+_CONNECT_SECONDS: Final = 10
 _LOCK_KEY: Final = 0x5374726169740001
 """Of PostgreSQL's advisory lock: any number that nobody else uses."""
 
@@ -58,16 +59,33 @@ def open_database(url: URL, *, read_only: bool = False) -> Engine:
     try:
         if url.get_backend_name() == "sqlite":
             return _open_sqlite(url, read_only=read_only)
-        return create_engine(url, pool_pre_ping=True, pool_size=5, max_overflow=20)
+        # The driver's own limit is none: a host that swallows packets would hold a start for long.
+        limit = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_SECONDS}
+        return create_engine(
+            url, pool_pre_ping=True, pool_size=5, max_overflow=20, connect_args=limit
+        )
     except ImportError as e:
         raise WrongDatabase(f"no driver for {url.drivername}: install straitwatch[postgres]") from e
+
+
+def reach(engine: Engine) -> None:
+    """Connect once, and change nothing.
+
+    Raises:
+        DatabaseAway: the database does not answer, or refuses.
+    """
+    try:
+        engine.connect().close()
+    except SQLAlchemyError as e:
+        raise DatabaseAway(_say(engine, e)) from e
 
 
 def migrate(engine: Engine) -> None:
     """Bring the tables to what this program knows.
 
     Raises:
-        WrongDatabase: the database does not answer, or is of a newer program.
+        WrongDatabase: it is of a newer program.
+        DatabaseAway: it does not answer, or refuses.
     """
     from alembic import command
     from alembic.config import Config
@@ -85,7 +103,7 @@ def migrate(engine: Engine) -> None:
             f"the desk's database is of a newer Straitwatch ({e}); install that one"
         ) from e
     except SQLAlchemyError as e:
-        raise WrongDatabase(_say(engine, e)) from e
+        raise DatabaseAway(_say(engine, e)) from e
 
 
 @contextmanager
@@ -94,7 +112,7 @@ def held(engine: Engine) -> Iterator[None]:
 
     Raises:
         AlreadyAtWork: another one is.
-        WrongDatabase: the database does not answer.
+        DatabaseAway: the database does not answer, or refuses.
     """
     if engine.dialect.name == "sqlite":
         with _held_file(Path(f"{engine.url.database}.lock")):
@@ -103,7 +121,7 @@ def held(engine: Engine) -> Iterator[None]:
     try:
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     except SQLAlchemyError as e:
-        raise WrongDatabase(_say(engine, e)) from e
+        raise DatabaseAway(_say(engine, e)) from e
     with connection:
         # The lock is the session's: PostgreSQL lets go of it when our connection is gone, however
         # it went. So this one must not go back to the pool, where it would live on.

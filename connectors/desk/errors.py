@@ -4,6 +4,7 @@ DeskError
 ├── WrongChannel      a channel's URL cannot be used; the message never shows the URL's secrets
 ├── WrongSecret       the webhook secret cannot be used
 ├── WrongDatabase     the database's URL or schema cannot be used
+├── DatabaseAway      the database does not answer, or refuses
 └── AlreadyAtWork     another desk holds the database
 """
 
@@ -24,6 +25,10 @@ class WrongSecret(DeskError):
 
 class WrongDatabase(DeskError):
     """The database cannot be used as it is."""
+
+
+class DatabaseAway(DeskError):
+    """The database does not answer, or refuses: a fault of the machine, or of another one."""
 
 
 class AlreadyAtWork(DeskError):

@@ -22,13 +22,13 @@ def run() -> None:
     """
     from sqlalchemy.exc import SQLAlchemyError
 
-    from connectors.desk.errors import AlreadyAtWork, DeskError
+    from connectors.desk.errors import AlreadyAtWork, DatabaseAway, DeskError
     from deploy.settings import load
 
     settings = load()
     try:
         _run(settings)
-    except AlreadyAtWork as e:
+    except (AlreadyAtWork, DatabaseAway) as e:
         raise Fault(str(e)) from e
     except DeskError as e:
         raise WrongUse(str(e)) from e

@@ -30,7 +30,7 @@ def up(
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON array of all findings.")] = False,
 ) -> None:
     """Say what is wrong with this installation, in words.
 

@@ -76,6 +76,8 @@ def findings_of() -> Iterator[Finding]:
     yield _check("topic files", lambda: _topics(settings))
     yield _check("feed list", lambda: _feed_list(settings))
     yield _check("channels", lambda: _channels(settings))
+    if settings.database_url is not None:
+        yield _check("database", lambda: _database(settings))
     yield from _service(settings)
 
 
@@ -169,6 +171,11 @@ def _channels(settings: Settings) -> str:
     if not settings.channels:
         raise _Note("none but the console: set STRAITWATCH_CHANNELS to send alerts to somebody")
     return f"{len(settings.channels)}"
+
+
+def _database(settings: Settings) -> str:
+    plan.check_database(settings)
+    return "answers"
 
 
 def _service(settings: Settings) -> Iterator[Finding]:

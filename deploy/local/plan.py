@@ -77,13 +77,14 @@ def make_plan(settings: Settings) -> Plan:
 
     Raises:
         WrongUse: a setting is wrong.
-        Fault: a port in use, no Java, no jars, a Kafka that does not answer.
+        Fault: a port in use, no Java, no jars, a Kafka or a database that does not answer.
     """
     layout = Layout(settings.home)
     settings = resolve_ports(settings)
     store = JarStore()
     found = java.find_java()
     check_flink(settings)
+    check_database(settings)
     if settings.kafka_bootstrap is not None and not is_ready(settings.kafka_bootstrap):
         raise Fault(
             f"no Kafka answers at {settings.kafka_bootstrap}: start it, or unset "
@@ -144,6 +145,31 @@ def check_flink(settings: Settings) -> None:
             f"{PREFIX}FLINK_REST: Flink {version} answers, the job is made for {FLINK_VERSION}: "
             "name one of that version, or unset it to use our own"
         )
+
+
+def check_database(settings: Settings) -> None:
+    """Pass when the database is our own file, or one that answers.
+
+    Raises:
+        WrongUse: its driver is not installed.
+        Fault: it does not answer, or refuses.
+    """
+    from connectors.desk.database import database_url, open_database, reach
+    from connectors.desk.errors import DatabaseAway, WrongDatabase
+
+    if settings.database_url is None:
+        return
+    try:
+        url = database_url(settings.home, settings.database_url.get_secret_value())
+        engine = open_database(url)
+        try:
+            reach(engine)
+        finally:
+            engine.dispose()
+    except WrongDatabase as e:
+        raise WrongUse(str(e)) from e
+    except DatabaseAway as e:
+        raise Fault(f"{e}; start it, or set {PREFIX}DATABASE_URL to one that answers") from e
 
 
 def check_files(settings: Settings) -> None:

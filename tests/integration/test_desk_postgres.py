@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from connectors.desk.archive import Archive
 from connectors.desk.database import VERSION_TABLE, database_url, held, migrate, open_database
-from connectors.desk.errors import AlreadyAtWork, WrongDatabase
+from connectors.desk.errors import AlreadyAtWork, DatabaseAway
 from connectors.desk.schema import METADATA, OutboxState
 from connectors.desk.store import ChannelRow, Store
 from pipeline.contracts import codec
@@ -99,7 +99,7 @@ def test_one_desk_is_at_work_and_the_next_one_may_follow(engine: Engine, postgre
 
 def test_a_server_that_is_away_is_told_without_the_password(tmp_path: Path) -> None:
     engine = open_database(database_url(tmp_path, "postgresql://u:hunter2@127.0.0.1:1/x"))
-    with pytest.raises(WrongDatabase) as caught:
+    with pytest.raises(DatabaseAway) as caught:
         migrate(engine)
     assert "127.0.0.1" in str(caught.value)
     assert "hunter2" not in str(caught.value)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from deploy.errors import CommandError, Fault, Refused, WrongUse
 from deploy.local import plan, ports, service
@@ -115,6 +116,25 @@ def test_a_full_disk_is_a_fault_that_says_how_much_is_needed(
 
     with pytest.raises(Fault, match=r"1 MB are free .* at least 500 .*STRAITWATCH_HOME"):
         plan.check_room(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:hunter2@127.0.0.1:{port}/x", "sqlite:////no/such/folder/news.sqlite"]
+)
+def test_a_database_that_does_not_answer_is_a_fault_without_its_password(url: str) -> None:
+    settings = Settings(database_url=SecretStr(url.format(port=ports.find_free())))
+
+    with pytest.raises(Fault, match="STRAITWATCH_DATABASE_URL") as raised:
+        plan.check_database(settings)
+
+    assert "\n" not in str(raised.value)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_database_that_answers_is_left_as_it_is(tmp_path: Path) -> None:
+    plan.check_database(Settings(database_url=SecretStr(f"sqlite:///{tmp_path}/news.sqlite")))
+
+    assert not list(tmp_path.glob("*.lock"))
 
 
 def test_a_home_that_cannot_be_made_is_a_fault(tmp_path: Path) -> None:

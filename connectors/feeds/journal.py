@@ -51,10 +51,13 @@ class Batcher(Generic[T, U]):
         work: Callable[[Sequence[T]], Sequence[U]],
         executor: ThreadPoolExecutor,
         most: int = 500,
+        weigh: Callable[[T], int] = lambda _: 1,
     ) -> None:
+        """A batch ends with the item that brings its weight to ``most``."""
         self._work = work
         self._executor = executor
         self._most = most
+        self._weigh = weigh
         self._waiting: list[tuple[T, asyncio.Future[U]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -70,7 +73,7 @@ class Batcher(Generic[T, U]):
         loop = asyncio.get_running_loop()
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                batch = self._next()
                 items = [item for item, _ in batch]
                 try:
                     results = await loop.run_in_executor(self._executor, self._work, items)
@@ -84,6 +87,14 @@ class Batcher(Generic[T, U]):
                             future.set_result(result)
         finally:
             self._task = None
+
+    def _next(self) -> list[tuple[T, asyncio.Future[U]]]:
+        weight = taken = 0
+        while taken < len(self._waiting) and weight < self._most:
+            weight += self._weigh(self._waiting[taken][0])
+            taken += 1
+        batch, self._waiting = self._waiting[:taken], self._waiting[taken:]
+        return batch
 
 
 class Journal:
@@ -106,8 +117,8 @@ class Journal:
         self._clock = clock or SystemClock()
         self._on_failure = on_failure
         self._bus_thread = ThreadPoolExecutor(1, thread_name_prefix="publish")
-        self._write = Batcher(self._journal_all, database)
-        self._complete = Batcher(self._complete_all, database)
+        self._write = Batcher(self._journal_all, database, weigh=_rows)
+        self._complete = Batcher(self._complete_all, database, weigh=_rows)
         self._send = Batcher(self._send_all, self._bus_thread, most=50)
         self._open: set[str] = set()  # polls that somebody here brings to their end
         self.kafka_away = asyncio.Event()
@@ -237,6 +248,11 @@ class Journal:
             out.append(outcomes[start : start + len(batch)])
             start += len(batch)
         return out
+
+
+def _rows(poll: FinishedPoll) -> int:
+    """So nobody's poll waits for a transaction of ten thousand articles of others."""
+    return 1 + len(poll.messages)
 
 
 def _first_line(error: Exception) -> str:

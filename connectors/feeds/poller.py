@@ -66,6 +66,8 @@ class Parser(Protocol):
         content_type: str | None = None,
         url: str | None = None,
         feed_id: str = "",
+        *,
+        proven: bool = True,
     ) -> ParsedFeed:
         """The document in ``data``."""
         ...
@@ -213,7 +215,11 @@ class Poller:
             # The same bytes as last time hold nothing new, whatever the status says.
             if digest != row.body_digest:
                 parsed = await self._parser.parse(
-                    result.body, result.content_type, result.final_url, feed.feed_id
+                    result.body,
+                    result.content_type,
+                    result.final_url,
+                    feed.feed_id,
+                    proven=is_proven(row),
                 )
                 if not parsed.ok:
                     self._observer.document_rejected(str(parsed.reason))

@@ -54,7 +54,10 @@ class DirectParser:
         content_type: str | None = None,
         url: str | None = None,
         feed_id: str = "",
+        *,
+        proven: bool = True,
     ) -> ParsedFeed:
+        del proven
         return parse(
             data, content_type=content_type, url=url, feed_id=feed_id, now=SystemClock().now()
         )

@@ -74,6 +74,18 @@ def test_a_redirect_that_is_only_oddly_written_is_followed(location: str) -> Non
     assert (result.outcome, result.body) == (Outcome.OK, BODY)
 
 
+def test_a_circle_of_redirects_is_not_run_round() -> None:
+    async def scene() -> int:
+        async with Site() as site:
+            site.pages["/rss"] = redirect("/rss")
+            result = await Fetcher(Guard([site.allowed]), "test", SHORT).fetch(site.url("/rss"))
+            assert result.outcome is Outcome.TIMEOUT
+            return len(site.requests)
+
+    # At full speed a circle ends as eleven requests in a few hundredths of a second.
+    assert asyncio.run(scene()) < 8
+
+
 def flood(piece: bytes, head: bytes = b"") -> Page:
     async def page(writer: asyncio.StreamWriter) -> None:
         writer.write(head)

@@ -69,6 +69,30 @@ def test_feeds_that_hang_in_large_bodies_keep_no_proven_feed_from_its_room(tmp_p
     asyncio.run(scene())
 
 
+def test_a_document_is_a_strangers_until_its_feed_has_answered_well_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proven: list[bool] = []
+    original = feeds_rig.DirectParser.parse
+
+    async def parse(self: Any, *document: Any, **known: Any) -> ParsedFeed:
+        proven.append(known["proven"])
+        feed: ParsedFeed = await original(self, *document, **known)
+        return feed
+
+    async def scene() -> None:
+        monkeypatch.setattr(feeds_rig.DirectParser, "parse", parse)
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")))
+            async with _running(tmp_path, _bus(), site, "/rss"):
+                await _until(lambda: len(proven) == 1, "it is met")
+                site.put("/rss", rss(("1", "Bridge opens"), ("2", "Lock shut")))
+                await _until(lambda: len(proven) == 2, "it is read again")
+        assert proven == [False, True]
+
+    asyncio.run(scene())
+
+
 def test_a_document_of_very_many_entries_stops_no_other_feed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -247,10 +247,10 @@ def test_a_fault_of_our_own_in_one_poll_stops_no_other(
             site.put("/boom", rss(("1", "boom")))
             original = DirectParser.parse
 
-            async def parse_or_break(self, data, *rest):
+            async def parse_or_break(self, data, *rest, **known):
                 if b"boom" in data:
                     raise RuntimeError("broken on purpose")
-                return await original(self, data, *rest)
+                return await original(self, data, *rest, **known)
 
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(DirectParser, "parse", parse_or_break)

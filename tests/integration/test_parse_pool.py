@@ -138,6 +138,23 @@ def test_a_feed_whose_documents_are_costly_keeps_no_other_waiting(
     run(scenario())
 
 
+def test_documents_of_strangers_keep_no_proven_feed_waiting() -> None:
+    async def scenario() -> None:
+        async with ParsePool(1) as pool:
+            await pool.parse(GOOD, feed_id="stranger", proven=False)
+            (strangers,) = workers()
+            assert strangers.nice() > psutil.Process().nice()
+            strangers.suspend()  # as long as it likes
+            waiting = asyncio.create_task(pool.parse(GOOD, feed_id="stranger", proven=False))
+            for _ in range(3):
+                assert (await pool.parse(GOOD, feed_id="proven")).ok
+            assert not waiting.done()
+            strangers.resume()
+            assert (await waiting).ok
+
+    run(scenario())
+
+
 def test_large_documents_keep_no_other_waiting() -> None:
     async def scenario() -> None:
         large = GOOD.replace(b"fine", b"f" * 2_000_000)

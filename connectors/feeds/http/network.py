@@ -26,6 +26,11 @@ sizes, frames. A flood of such costs time for each and would go on until the who
 _MANY_PIECES: Final = 4_000
 _SMALL_PIECE: Final = 16
 """Bytes: when a body comes in many pieces, they are longer than this on average."""
+_READS_AT_ONCE: Final = 64
+_SMALL_READ: Final = 8 * 1024
+_READ_PAUSE: Final = 0.2
+"""Seconds: an answer that comes in many small reads is let gather before each further one. A read
+takes 0.15 ms of the loop's time, whatever it brings."""
 
 
 class WireLimitError(Exception):
@@ -54,6 +59,7 @@ class Wire:
         self._head_at = 0
         self._looked_at = 0
         self._here = 0
+        self._reads = 0
         self._body = 0
         self._pieces = 0
         self._head_bytes: int | None = None
@@ -66,6 +72,7 @@ class Wire:
         self._head_at = 0
         self._looked_at = 0
         self._here = 0
+        self._reads = 0
         self._body = 0
         self._pieces = 0
         self._head_bytes = None
@@ -87,12 +94,19 @@ class Wire:
             raise OverheadError
         self.received += len(data)
         self._here += len(data)
+        self._reads += 1
         self._last = data
         if self.received > self.max_bytes:
             raise WireLimitError
         if self._head_bytes is None and len(self._head) < _MAX_HEAD:
             self._head += data
             self._find_end()
+
+    @property
+    def pause(self) -> float:
+        """Seconds to let more gather before the next read."""
+        crumbs = self._reads >= _READS_AT_ONCE and self._here < self._reads * _SMALL_READ
+        return _READ_PAUSE if crumbs else 0.0
 
     def was_body(self, length: int) -> None:
         """A piece of so many of the bytes taken is the body's; told before more is read.
@@ -215,6 +229,8 @@ class _CountedStream(httpcore.AsyncNetworkStream):
         self._wire = wire
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if pause := self._wire.pause:
+            await asyncio.sleep(pause)
         try:
             data = await self._inner.read(max_bytes, timeout)
         except OSError as e:  # TLS that breaks in the middle: the client maps it only at the start

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, ClassVar, Final, Self
@@ -26,10 +24,8 @@ _START_SECONDS: Final = 30.0
 """A worker starts in 0.2 s; a machine under load may take a hundred times that."""
 _RECYCLE_AFTER: Final = 20_000
 """Documents: bounds whatever a library might leak."""
-
-
-_SUSPECTS_NICE: Final = 5
-"""Niceness of the worker for suspects: a third of the processor when others want it."""
+_NICE: Final = 10
+"""Niceness of the workers for strangers and suspects: a tenth of a processor that others want."""
 _MOST_SUSPECTS: Final = 10_000
 _LARGE_ANSWER: Final = 128 * 1024
 """Bytes: what takes a millisecond to read is read aside."""
@@ -72,9 +68,7 @@ class _Lane:
             if worker.alive():
                 return worker
             await self.discard(worker)
-        worker = await _Worker.start(self._kind)
-        if self._nice:
-            worker.give_way(self._nice)
+        worker = await _Worker.start(self._kind, self._nice)
         self._all.add(worker)
         return worker
 
@@ -91,8 +85,9 @@ class _Lane:
 
 
 class _Pool:
-    """At most ``workers`` processes of one kind, and one more for suspicious documents.
+    """At most ``workers`` processes of one kind, and two more that give way to all others.
 
+    One is for documents of feeds that have not proved themselves, one for suspicious documents.
     A document that has not ended in `_QUICK_SECONDS` of processor time loses its worker and begins
     anew among the suspects, one at a time; the next one of its feed goes there at once, as large
     ones do. So no number of costly documents keeps the others waiting for long.
@@ -117,14 +112,15 @@ class _Pool:
         """A pool with no process yet.
 
         Args:
-            workers: processes at most, beside the one for suspects.
+            workers: processes at most, beside those for strangers and suspects.
             wall_seconds: what one document may take before its worker is killed.
             on_kill: told each time that a worker had to be ended or died, with the reason.
         """
         if workers < 1:
             raise ValueError("a pool needs a worker")
         self._ordinary = _Lane(self._KIND, workers, self._QUICK_SECONDS)
-        self._slow = _Lane(self._KIND, 1, limits.CPU_SECONDS, _SUSPECTS_NICE)
+        self._strangers = _Lane(self._KIND, 1, self._QUICK_SECONDS, _NICE)
+        self._slow = _Lane(self._KIND, 1, limits.CPU_SECONDS, _NICE)
         self._suspects: dict[str, None] = {}
         """Feeds whose last document was costly, the longest known first."""
         self._wall_seconds = wall_seconds
@@ -143,9 +139,11 @@ class _Pool:
 
     async def close(self) -> None:
         """End every worker, also those at work."""
-        await asyncio.gather(self._ordinary.close(), self._slow.close())
+        await asyncio.gather(self._ordinary.close(), self._strangers.close(), self._slow.close())
 
-    async def _answer(self, data: bytes, feed_id: str = "", **known: Any) -> bytes | _Failure:
+    async def _answer(
+        self, data: bytes, feed_id: str = "", proven: bool = True, **known: Any
+    ) -> bytes | _Failure:
         """A worker's answer on ``data``.
 
         Raises:
@@ -153,7 +151,8 @@ class _Pool:
         """
         header = json.dumps(known | {"feed_id": feed_id} if feed_id else known).encode()
         if feed_id not in self._suspects and len(data) <= self._QUICK_BYTES:
-            answer = await self._in_lane(self._ordinary, header, data)
+            lane = self._ordinary if proven else self._strangers
+            answer = await self._in_lane(lane, header, data)
             if isinstance(answer, _Done):
                 return answer.body
             self._suspect(feed_id)
@@ -221,8 +220,11 @@ class ParsePool(_Pool):
         url: str | None = None,
         feed_id: str = "",
         max_entries: int = limits.MAX_ENTRIES,
+        proven: bool = True,
     ) -> ParsedFeed:
         """What is in ``data``; see `parse.document.parse`. Never raises for a document.
+
+        What is from a feed that is not ``proven`` has a worker apart, which gives way to others.
 
         Raises:
             WorkerStartError: no worker could be started.
@@ -231,7 +233,7 @@ class ParsePool(_Pool):
             most = limits.MAX_DOCUMENT_BYTES // limits.MIB
             return _refused(_Failure(DocumentReason.TOO_LARGE, f"larger than {most} MiB"))
         answer = await self._answer(
-            data, feed_id, content_type=content_type, url=url, max_entries=max_entries
+            data, feed_id, proven, content_type=content_type, url=url, max_entries=max_entries
         )
         if isinstance(answer, _Failure):
             return _refused(answer)
@@ -273,10 +275,10 @@ class _Worker:
         self._fit = True
 
     @classmethod
-    async def start(cls, kind: str) -> _Worker:
+    async def start(cls, kind: str, nice: int) -> _Worker:
         ours, theirs = socket.socketpair()
         try:
-            process = await asyncio.to_thread(_spawn, kind, theirs)
+            process = await asyncio.to_thread(_spawn, kind, nice, theirs)
         except BaseException as e:
             # A process that starts all the same finds its socket closed, and ends.
             ours.close()
@@ -298,11 +300,6 @@ class _Worker:
 
     def alive(self) -> bool:
         return self._process.poll() is None
-
-    def give_way(self, nice: int) -> None:
-        """Let others have the processor first, for good."""
-        with suppress(OSError):  # it has ended by now
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, nice)
 
     def fit(self) -> bool:
         """Whether it may serve another document."""
@@ -341,10 +338,10 @@ class _Worker:
         await asyncio.to_thread(self._process.wait)
 
 
-def _spawn(kind: str, end: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(kind: str, nice: int, end: socket.socket) -> subprocess.Popen[bytes]:
     with end:
         return subprocess.Popen(
-            [sys.executable, "-m", "connectors.feeds.parse.worker", kind],
+            [sys.executable, "-m", "connectors.feeds.parse.worker", kind, str(nice)],
             stdin=end.fileno(),
             stdout=end.fileno(),
         )

@@ -1,9 +1,9 @@
 """The program of a parse worker: documents come in on a socket, what is in them goes out.
 
-Started by `pool` as ``python -m connectors.feeds.parse.worker feeds`` (or ``pages``). Once
-it is ready it gives up what a parser never needs: it can open no file and no connection (no
-descriptor is left), write no file, dump no core, and take no more memory or time for a document
-than `parse.limits` says.
+Started by `pool` as ``python -m connectors.feeds.parse.worker feeds 0`` (or ``pages``; the number
+is its niceness). Once it is ready it gives up what a parser never needs: it can open no file and no
+connection (no descriptor is left), write no file, dump no core, and take no more memory or time for
+a document than `parse.limits` says.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _Task = Callable[[bytes, dict[str, Any]], bytes]
 def main() -> None:
     """Serve documents from descriptor 0 until it is closed; answers go to descriptor 1."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent: it closes the socket.
+    os.nice(int(sys.argv[2]))  # before all else: starting takes longer than most documents
     task = _TASKS[sys.argv[1]]()
     with open(0, "rb", closefd=False) as requests, open(1, "wb", closefd=False) as answers:
         memory = _Memory()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -95,7 +95,10 @@ class Effect:
 
     def to_json(self) -> str:
         """For the journal."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        # `asdict` copies every value, for which two thousand articles take 20 ms.
+        raw = {name: getattr(self, name) for name in Effect.__slots__}
+        raw["seen"] = [{n: getattr(s, n) for n in Seen.__slots__} for s in self.seen]
+        return json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Effect:

@@ -1,12 +1,13 @@
 """A loopback server of many feeds for `bench feeds`: well-behaved ones, or hostile ones.
 
-Run as ``python -m deploy.bench.feed_farm FIRST COUNT``: listens on COUNT addresses from the
+Run as ``python -m deploy.bench.feed_farm FIRST COUNT NICE``: listens on COUNT addresses from the
 FIRST of 127.1.0.0/16 on and prints its port. Hostile feeds get a process of their own, so that no
-work for them delays the answers of the others. Bodies are made beforehand.
+work for them delays the answers of the others; with a NICE above 0 it gives way to the connector,
+since servers of the internet have processors of their own. Bodies are made beforehand.
 
 Well-behaved: ``/same/N`` answers 304 when asked with its ETag, ``/old/N`` always 200 with the same
 articles in other bytes, ``/new/N`` with one new article each time, ``/mix/N`` as a world of feeds
-does: 70 % 304, 25 % nothing new, 5 % one new article.
+does: 70 % 304, 25 % nothing new, 5 % one new article. ``/mix/N/MS`` answers after MS milliseconds.
 
 Hostile, each at `RATE` bytes a second at most, as the net between would have it (what loopback
 gives, gigabytes a second, would measure this server and not the connector):
@@ -25,6 +26,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import itertools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -72,13 +74,19 @@ class _Feeds(asyncio.Protocol):
         self._data += data
         if b"\r\n\r\n" in self._data and self._transport is not None:
             path = self._data.split(b" ", 2)[1].decode("latin-1")
-            kind, _, number = path.strip("/").partition("/")
+            kind, number, delay = (*path.strip("/").split("/"), "", "")[:3]
+            loop = asyncio.get_running_loop()
             if (hostile := _HOSTILE.get(kind)) is not None:
                 task = self._send(self._transport, hostile(number))
-                self._sending = asyncio.get_running_loop().create_task(task)
+                self._sending = loop.create_task(task)
+            elif delay:
+                loop.call_later(int(delay) / 1000, self._reply, self._transport, kind)
             else:
-                self._transport.write(_answer(kind, _ETAG in self._data))
-                self._transport.close()
+                self._reply(self._transport, kind)
+
+    def _reply(self, transport: asyncio.Transport, kind: str) -> None:
+        transport.write(_answer(kind, _ETAG in self._data))
+        transport.close()
 
     async def _send(
         self, transport: asyncio.Transport, pieces: Iterator[tuple[bytes, float]]
@@ -242,4 +250,5 @@ async def _serve(first: int, count: int) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(int(sys.argv[3]))
     asyncio.run(_serve(int(sys.argv[1]), int(sys.argv[2])))

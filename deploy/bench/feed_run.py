@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -59,12 +59,14 @@ class Watch:
         self.articles = 0
         self.seconds: list[float] = []
         """From a request's start to its body's end."""
+        self.added: list[float] = []
+        """The same without the delay that the server was told to make: ours, and the machine's."""
         self.hostile: Counter[str] = Counter()
         """Kind and outcome -> polls of hostile feeds."""
 
     def polled(self, feed: Feed, result: FetchResult, accepted: Accepted | None) -> None:
         """A poll is over."""
-        kind = feed.url.split("/")[3]
+        kind, _, delay_ms = (*feed.url.split("/")[3:], "", "")[:3]
         if kind in HOSTILE:
             self.hostile[f"{kind} {result.outcome}"] += 1
             return
@@ -72,15 +74,17 @@ class Watch:
         self.polls += 1
         self.articles += len(accepted.articles) if accepted else 0
         self.seconds.append(result.seconds)
+        self.added.append(result.seconds - int(delay_ms or 0) / 1000)
 
     def document_rejected(self, reason: str) -> None:
         """Not counted."""
         del reason
 
-    def percentile(self, share: float) -> float:
-        """Of `seconds`; 0.0 without a fetch."""
-        ordered = sorted(self.seconds) or [0.0]
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which a ``share`` of them are; 0.0 of nothing."""
+    ordered = sorted(values) or [0.0]
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +152,10 @@ def feed_list(urls: Iterable[str]) -> FeedList:
 
 
 @contextmanager
-def farm(first: int, addresses: int) -> Iterator[int]:
+def farm(first: int, addresses: int, nice: int = 0) -> Iterator[int]:
     """A running `feed_farm` on so many addresses from number ``first`` on; its port."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.bench.feed_farm", str(first), str(addresses)],
+        [sys.executable, "-m", "deploy.bench.feed_farm", str(first), str(addresses), str(nice)],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -328,3 +328,16 @@ def test_an_outlet_that_is_silent_for_long_takes_no_place_among_the_clocks() -> 
     replay.until(START + timedelta(days=12), [])
 
     assert "once" not in state(replay.detector)["clocks"]
+
+
+def test_a_flood_of_one_outlet_takes_no_evidence_from_the_others() -> None:
+    replay = Replay()
+    start = START + timedelta(days=6)
+    replay.until(start, ordinary(6))
+    # More than are kept, all in the bucket in which the others begin to report.
+    flood = [tagged(f"f{i}", start + MINUTE, owner="flood", age=timedelta(0)) for i in range(6000)]
+    replay.until(start + 20 * MINUTE, flood + burst(start + MINUTE, level=2))
+
+    last = replay.alerts[-1]
+    assert last.publishers >= 4
+    assert {f"outlet{n}" for n in range(3)} < {e.publisher for e in last.evidence}

@@ -6,6 +6,8 @@ within hours are the same voice, not further reports.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +19,7 @@ KEEP_DETAILS: Final = 27 * HOUR
 KEEP_IDS: Final = 4 * DAY
 """Seconds that a story's id is kept: a reprint of three days later is no new story."""
 MAX_STORIES: Final = 5000
-"""With details; beyond it the oldest lose theirs."""
+"""With details; beyond it the owners with most lose their oldest: a flood costs only itself."""
 SAME_VOICE: Final = 6 * HOUR
 """An owner's texts on one event within this are one report."""
 
@@ -115,19 +117,31 @@ class Stories:
     def prune(self, now: int) -> None:
         """Forget what no window and no reprint can need."""
         oldest = (now - KEEP_DETAILS) // BUCKET
-        drop = [b for b in self._by_bucket if b < oldest]
-        excess = len(self.by_id) - sum(len(self._by_bucket[b]) for b in drop) - MAX_STORIES
-        if excess > 0:
-            for bucket in sorted(b for b in self._by_bucket if b >= oldest):
-                drop.append(bucket)
-                excess -= len(self._by_bucket[bucket])
-                if excess <= 0:
-                    break
-        for bucket in drop:
+        for bucket in [b for b in self._by_bucket if b < oldest]:
             for story_id in self._by_bucket.pop(bucket):
                 del self.by_id[story_id]
+        if len(self.by_id) > MAX_STORIES:
+            self._thin()
         self._ids = {i: t for i, t in self._ids.items() if now - t <= KEEP_IDS}
         self._voices = {v: t for v, t in self._voices.items() if now - t <= 2 * SAME_VOICE}
+
+    def _thin(self) -> None:
+        counts = Counter(s.owner for s in self.by_id.values())
+        most = _fair_share(counts.values(), MAX_STORIES)
+        excess = {owner: n - most for owner, n in counts.items() if n > most}
+        for bucket, ids in sorted(self._by_bucket.items()):
+            kept = []
+            for story_id in ids:
+                owner = self.by_id[story_id].owner
+                if excess.get(owner, 0) > 0:
+                    excess[owner] -= 1
+                    del self.by_id[story_id]
+                else:
+                    kept.append(story_id)
+            if kept:
+                self._by_bucket[bucket] = kept
+            else:
+                del self._by_bucket[bucket]
 
     def to_json(self) -> dict[str, Any]:
         """The state as plain values."""
@@ -170,3 +184,14 @@ class Stories:
             self._by_bucket.setdefault(story.bucket, []).append(story.story_id)
         self._ids, self._voices = dict(raw["ids"]), dict(raw["voices"])
         return self
+
+
+def _fair_share(counts: Iterable[int], room: int) -> int:
+    """The most that each may keep so that all together fit into ``room``."""
+    ascending = sorted(counts)
+    for n, count in enumerate(ascending):
+        share = room // (len(ascending) - n)
+        if count > share:
+            return share
+        room -= count
+    return ascending[-1] if ascending else 0

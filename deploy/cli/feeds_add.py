@@ -113,6 +113,7 @@ async def _check_all(settings: Settings, feeds: list[Feed]) -> int:
 
         from connectors.feeds.errors import AddressError
         from connectors.feeds.http.address import parse_address
+        from connectors.feeds.http.fetch import Outcome
 
         try:
             host = parse_address(feed.url).host
@@ -126,7 +127,7 @@ async def _check_all(settings: Settings, feeds: list[Feed]) -> int:
             try:
                 result = await fetcher.fetch(feed.url)
                 document = None
-                if result.body:
+                if result.outcome is Outcome.OK:
                     document = await pool.parse(result.body, result.content_type, result.final_url)
             finally:
                 hosts.leave(host)

@@ -62,15 +62,16 @@ class Dispatcher:
         self._chance = chance
         self._measures_latency = measures_latency
         self._failures = 0
-        self._paused_until: datetime | None = None
+        # By the clock that never goes back: one that is set back must silence no channel.
+        self._paused_until_s = clock.monotonic()
         pace = channel.pace
-        self._recent: deque[datetime] = deque(maxlen=pace.burst if pace else 1)
+        self._recent_s: deque[float] = deque(maxlen=pace.burst if pace else 1)
 
     def step(self) -> timedelta:
         """Make at most one attempt; how long there is nothing to do after it."""
-        now = self._clock.now()
-        if (wait := self._must_wait(now)) > timedelta(0):
+        if (wait := self._must_wait()) > timedelta(0):
             return wait
+        now = self._clock.now()
         row = self._store.claim(self._row.id, now)
         if row is None:
             due = self._store.next_due(self._row.id)
@@ -90,14 +91,12 @@ class Dispatcher:
             if wait > timedelta(0):
                 wake.wait(min(wait, _LOOK_AGAIN).total_seconds())
 
-    def _must_wait(self, now: datetime) -> timedelta:
-        wait = timedelta(0)
-        if self._paused_until is not None:
-            wait = self._paused_until - now
+    def _must_wait(self) -> timedelta:
+        until_s = self._paused_until_s
         pace = self._channel.pace
-        if pace is not None and len(self._recent) == pace.burst:
-            wait = max(wait, self._recent[0] + pace.window - now)
-        return wait
+        if pace is not None and len(self._recent_s) == pace.burst:
+            until_s = max(until_s, self._recent_s[0] + pace.window.total_seconds())
+        return timedelta(seconds=until_s - self._clock.monotonic())
 
     def _attempt(self, row: OutboxRow, alert: Alert) -> Outcome:
         try:
@@ -113,12 +112,12 @@ class Dispatcher:
             self._store.finish(row.id, OutboxState.SENT, now, outcome.note)
             self._count("sent")
             self._measure(alert, now)
-            self._recent.append(now)
+            self._recent_s.append(self._clock.monotonic())
             if self._failures:
                 log.info("%s works again", self._row.label)
                 self._store.hasten(self._row.id, now)
             self._failures = 0
-            self._paused_until = None
+            self._paused_until_s = self._clock.monotonic()
         elif isinstance(outcome, Refused):
             self._store.finish(row.id, OutboxState.REFUSED, now, outcome.reason)
             self._count("refused")
@@ -131,7 +130,7 @@ class Dispatcher:
         self._failures += 1
         asked = min(outcome.after or timedelta(0), self._policy.longest_retry_after)
         pause = max(asked, self._policy.channel.wait(self._failures, self._chance()))
-        self._paused_until = now + pause
+        self._paused_until_s = self._clock.monotonic() + pause.total_seconds()
         if now - row.created_at >= self._policy.give_up:
             self._store.finish(row.id, OutboxState.DEAD, now, outcome.reason)
             self._count("dead")

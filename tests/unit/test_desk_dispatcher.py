@@ -233,6 +233,27 @@ def test_a_person_gets_no_more_than_the_pace_allows(bench: Bench) -> None:
     assert len(channel.got) == 6
 
 
+def test_a_clock_that_is_set_back_silences_no_channel(bench: Bench) -> None:
+    class SetBack(FakeClock):
+        by = timedelta(0)
+
+        def now(self) -> datetime:
+            return super().now() - self.by
+
+    bench.clock = clock = SetBack(START)
+    channel = FakeChannel(Retry("away"))
+    dispatcher = bench.dispatcher(channel)
+    bench.take(ALERT)
+    bench.work(dispatcher)
+    clock.by = timedelta(hours=5)
+    bench.take(replace(ALERT, alert_id="another"))
+
+    bench.work(dispatcher, timedelta(minutes=1))
+
+    first = f"{ALERT.alert_id}-{ALERT.revision}"
+    assert channel.got == [first, f"another-{ALERT.revision}", first]
+
+
 def test_what_was_being_sent_when_the_desk_died_is_sent_again_and_told(bench: Bench) -> None:
     bench.take(revision(1))
     assert bench.store.claim(ROW.id, bench.clock.now()) is not None

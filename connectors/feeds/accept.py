@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 from connectors.feeds.feed_list import Feed, registrable_domain
@@ -101,15 +102,16 @@ def accept(
             continue
         revision = 0 if before is None else before.revision + 1
         past = anew and not _is_news(entry, now)
-        articles.append(replace(_article(feed, parsed, entry, revision, now), backfill=past))
+        articles.append(_article(feed, parsed, entry, revision, now, past))
         seen.append(Seen(entry.id, digest, revision, stamp))
     return Accepted(tuple(articles), tuple(seen), duplicates, tuple(sorted(rejects.items())))
 
 
 def _article(
-    feed: Feed, parsed: ParsedFeed, entry: ParsedEntry, revision: int, now: datetime
+    feed: Feed, parsed: ParsedFeed, entry: ParsedEntry, revision: int, now: datetime, past: bool
 ) -> Article:
-    publisher = feed.publisher or registrable_domain(entry.link or feed.url) or feed.feed_id
+    origin = "/".join((entry.link or feed.url).split("/", 3)[:3])
+    publisher = feed.publisher or _domain_at(origin) or feed.feed_id
     published = entry.published_at
     return Article(
         article_id=entry.id,
@@ -127,7 +129,14 @@ def _article(
         revision=revision,
         lang_hint=feed.language or parsed.hints.language,
         weight=feed.weight,
+        backfill=past,
     )
+
+
+@lru_cache(maxsize=1024)
+def _domain_at(origin: str) -> str | None:
+    """The domain of ``https://host``: once for all links of a document."""
+    return registrable_domain(origin)
 
 
 def is_met_anew(last_answer_at: float | None, now: float) -> bool:

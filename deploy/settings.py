@@ -113,10 +113,39 @@ class Settings(BaseSettings):
 
     @field_validator("allow_hosts")
     @classmethod
+    def _as_the_guard_reads_it(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value:  # nothing is imported for commands that are told nothing
+            from connectors.feeds.http.guard import host_and_port
+
+            for item in value:
+                host_and_port(item)
+        return value
+
+    @field_validator("websub_url")
+    @classmethod
+    def _reachable(cls, value: str | None) -> str | None:
+        if value:
+            from connectors.feeds.errors import AddressError
+            from connectors.feeds.http.address import parse_address
+
+            try:
+                parse_address(value)
+            except AddressError as e:
+                raise ValueError(f"hubs cannot call it: {e}") from None
+        return value
+
+    @field_validator("contact")
+    @classmethod
+    def _fits_a_header(cls, value: str | None) -> str | None:
+        if value and not (len(value) <= 200 and value.isascii() and value.isprintable()):
+            raise ValueError("at most 200 printable ASCII characters: it goes into a header")
+        return value
+
+    @classmethod
     def _host_and_port(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for item in value:
             host, _, port = item.rpartition(":")
-            if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
                 raise ValueError(f"'{item}' is not host:port")
         return value
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from connectors.feeds.http.guard import host_and_port
 from pipeline.contracts.clock import Clock
 
 AT_A_TIME: Final = 2
@@ -32,11 +33,16 @@ class Hosts:
     """Who may be asked now. Times are seconds since 1970."""
 
     def __init__(self, own: Iterable[str] = (), spacing: float = SPACING) -> None:
-        """``own``: the hosts of the allow-list, without ports."""
+        """``own``: the operator's hosts, as `Address.host` has them."""
         self._own = frozenset(own)
         self._spacing = spacing
         self._hosts: dict[str, _Host] = {}
         self._tidy_at = 0.0
+
+    @classmethod
+    def of_allow_list(cls, allow: Iterable[str]) -> Hosts:
+        """With the hosts of the allow-list (``host:port`` each) as the operator's own."""
+        return cls(host for host, _ in map(host_and_port, allow))
 
     def is_own(self, host: str) -> bool:
         """Whether the operator named the host."""

@@ -156,9 +156,8 @@ class _Parts:
         stack.callback(self._journal.close)
         pool = ParsePool(config.workers, on_kill=metrics.parser_killed)
         stack.push_async_callback(pool.close)
-        own = tuple(item.rpartition(":")[0] for item in config.allow_hosts)
         fetcher = _fetcher(config, config.limits)
-        hosts = Hosts(own)
+        hosts = Hosts.of_allow_list(config.allow_hosts)
         self._poller = Poller(
             store,
             self._journal,

@@ -173,7 +173,7 @@ def _tools(settings: Settings):  # type: ignore[no-untyped-def]
 def _hosts(settings: Settings) -> Hosts:
     from connectors.feeds.hosts import Hosts
 
-    return Hosts(tuple(h.rpartition(":")[0] for h in settings.allow_hosts))
+    return Hosts.of_allow_list(settings.allow_hosts)
 
 
 def _why(discovery: Discovery) -> str:

@@ -235,6 +235,13 @@ def test_own_hosts_are_not_spaced() -> None:
     assert hosts.wait("127.0.0.1", T) == 0
 
 
+def test_the_operators_hosts_are_known_however_the_allow_list_writes_them() -> None:
+    hosts = Hosts.of_allow_list(["Outlet.Example:80", "[::1]:8080", "fd00::1:80"])
+    assert hosts.is_own("outlet.example")
+    assert hosts.is_own("::1")
+    assert hosts.is_own("fd00::1")
+
+
 def test_a_poll_that_lasts_gives_its_place_back() -> None:
     async def scene() -> None:
         lanes = Lanes(fast=2, slow=1, patience=0.01)

@@ -36,6 +36,24 @@ def test_a_wrong_database_url_shows_no_password(tmp_path: Path) -> None:
     assert "hunter2" not in str(raised.value)
 
 
+@pytest.mark.parametrize("wrong", ["a b:80", "ex%ample:80", "2130706433:80", "host", "host:8²"])
+def test_an_inner_host_that_the_guard_cannot_read_is_wrong_use(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(WrongUse, match=r"STRAITWATCH_ALLOW_HOSTS.*is not host:port"):
+        load(home=tmp_path, allow_hosts=f"fine.example:80,{wrong}")
+
+
+@pytest.mark.parametrize("wrong", ["hubs.example", "ftp://hubs.example/", "https://a b/"])
+def test_an_address_for_hubs_that_none_can_reach_is_wrong_use(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(WrongUse, match="STRAITWATCH_WEBSUB_URL"):
+        load(home=tmp_path, websub_url=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["a@b.example\r\nX: y", "編集部", "x" * 300])
+def test_a_contact_that_no_header_takes_is_wrong_use(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(WrongUse, match="STRAITWATCH_CONTACT"):
+        load(home=tmp_path, contact=wrong)
+
+
 def test_a_settings_file_that_is_not_utf_8_is_wrong_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

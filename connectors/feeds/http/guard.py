@@ -107,7 +107,7 @@ class Guard:
         Raises:
             ValueError: an entry is not ``host:port``.
         """
-        self._allow = frozenset(_allowed(item) for item in allow)
+        self._allow = frozenset(host_and_port(item) for item in allow)
         self._resolver = resolver or SystemResolver()
 
     def is_allowed(self, host: str, port: int) -> bool:
@@ -207,7 +207,12 @@ def _is_public_text(answer: str) -> bool:
     return address is not None and is_public(address)
 
 
-def _allowed(item: str) -> tuple[str, int]:
+def host_and_port(item: str) -> tuple[str, int]:
+    """The host, as `Address.host` has it, and the port of an entry of the allow-list.
+
+    Raises:
+        ValueError: ``item`` is not ``host:port``.
+    """
     host, _, port = item.strip().rpartition(":")
     wrong = ValueError(f"'{item}' is not host:port")
     if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:

@@ -63,20 +63,30 @@ packages() {
 # Where Python may not write bytecode by itself, light commands would start in twice the time.
 compile_own() { $venv/bin/python -m compileall -q pipeline connectors deploy; }
 
+# The jars, and with --tests what only tests need and a machine may lack.
+bring() { $venv/bin/python -m deploy.local.setup.install "$@"; }
+
 install() {
-  local locks=(deploy/locks/python.lock)
-  # The tests' lock has all of these and Java; do not take anything back from it.
-  [ ! -f $venv/.stamp-tests ] || { install_tests; return; }
-  has_java || locks+=(deploy/locks/java.lock)
-  packages service "${locks[@]}"
+  # The tests' lock has all of the service's and Java; do not take anything back from it.
+  if [ -f $venv/.stamp-tests ]; then
+    install_tools
+  else
+    local locks=(deploy/locks/python.lock)
+    has_java || locks+=(deploy/locks/java.lock)
+    packages service "${locks[@]}"
+    compile_own
+  fi
+  bring
+}
+
+install_tools() {
+  packages tests deploy/locks/python-dev.lock
   compile_own
-  $venv/bin/python -m deploy.local.setup.install
 }
 
 install_tests() {
-  packages tests deploy/locks/python-dev.lock
-  compile_own
-  $venv/bin/python -m deploy.local.setup.install --tests
+  install_tools
+  bring --tests
 }
 
 command=${1:-}
@@ -89,12 +99,12 @@ case $command in
     exec $venv/bin/python -m pytest -m "$marks" "$@"
     ;;
   lint)
-    install_tests
+    install_tools
     $venv/bin/ruff check . && $venv/bin/ruff format --check . && exec $venv/bin/lint-imports
     ;;
-  types) install_tests; exec $venv/bin/mypy -p pipeline -p connectors -p deploy ;;
-  bench) install_tests; exec $venv/bin/straitwatch "$@" ;;
-  fuzz) shift; install_tests; exec $venv/bin/python -m tests.fuzz.parse_fuzz "$@" ;;
+  types) install_tools; exec $venv/bin/mypy -p pipeline -p connectors -p deploy ;;
+  bench) install_tools; bring; exec $venv/bin/straitwatch "$@" ;;
+  fuzz) shift; install_tools; exec $venv/bin/python -m tests.fuzz.parse_fuzz "$@" ;;
   chaos) shift; install; exec $venv/bin/straitwatch bench chaos "$@" ;;
   '' | help | -h | usage) sed -n '2,7s/^# \{0,1\}//p' "$0"; [ -n "$command" ] || exit 2 ;;
   *) install; exec $venv/bin/straitwatch "$@" ;;

@@ -7,7 +7,6 @@ import json
 import random
 import shutil
 import socket
-import subprocess
 import threading
 from collections import namedtuple
 from collections.abc import Iterator
@@ -250,12 +249,6 @@ def test_a_log_that_finds_no_room_for_a_new_file_goes_on_when_there_is(
 
     assert (tmp_path / "part.log").read_bytes() == b"after\n"
     assert (tmp_path / "part.log.1").read_bytes() == b"before\n"
-
-
-def test_run_sh_is_sound_bash() -> None:
-    script = Path(__file__).parents[2] / "run.sh"
-
-    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
 
 
 class _Flink(http.server.BaseHTTPRequestHandler):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,13 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 from apache_beam.utils.shared import Shared
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError, RetriableError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from pipeline.contracts.raw import Keyed
 from pipeline.contracts.topics import MAX_IN_FLIGHT, PRODUCER_OPTIONS
 
-_FLUSH_SECONDS = 60
+_ANSWER_SECONDS = 4 / 3 * PRODUCER_OPTIONS["delivery_timeout_ms"] / 1000
+"""An answer that has not come by then never will: the client has forgotten the delivery."""
 
 
 class _Producer:
@@ -26,23 +28,43 @@ class _Producer:
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
         self._lock = threading.Lock()
-        self.client = self._connect()
+        self._client: Any = None
 
-    def replace(self, spoiled: Any) -> None:
-        """Put a new client in the place of one that refuses everything from now on."""
+    def client(self) -> Any:
+        """One that has not failed.
+
+        Raises:
+            KafkaError: the broker does not answer.
+        """
+        with self._lock:
+            if self._client is None:
+                self._client = KafkaProducer(
+                    bootstrap_servers=self._bootstrap.split(","), **PRODUCER_OPTIONS
+                )
+            return self._client
+
+    def drop(self, failed: Any) -> None:
+        """Let the next bundle have a new client."""
         with self._lock:
             # Another sink may have seen the same fault and been here before.
-            if self.client is spoiled:
-                self.client = self._connect()
-                with suppress(KafkaTimeoutError):
-                    spoiled.close(timeout=1)
-
-    def _connect(self) -> Any:
-        return KafkaProducer(bootstrap_servers=self._bootstrap.split(","), **PRODUCER_OPTIONS)
+            if self._client is not failed:
+                return
+            self._client = None
+        _end(failed)
 
     def __del__(self) -> None:
-        if hasattr(self, "client"):
-            self.client.close(timeout=1)
+        # Perhaps at the interpreter's end, when this module has no names any more.
+        if self._client is not None:
+            self._client._sender.force_close()
+
+
+def _end(client: Any) -> None:
+    # Its `close` raises, and leaves its thread running, when something is not answered in time. A
+    # bundle that ended has no open deliveries, and those of one that failed are sent again.
+    client._sender.force_close()
+    client._sender.join(2)
+    with suppress(KafkaTimeoutError):
+        client.close(timeout=0)
 
 
 @dataclass(frozen=True)
@@ -92,19 +114,21 @@ class _Write(beam.DoFn):
 
     def process(self, record: Keyed) -> None:
         if self._client is None:
-            self._client = self._connected().client
+            self._client = self._connected().client()
         key, value = record
-        self._sent.append(self._client.send(self._topic, value, key=key.encode()))
-        if len(self._sent) > MAX_IN_FLIGHT:
-            self._await(self._sent.popleft())
+        with self._replacing():
+            self._sent.append(self._client.send(self._topic, value, key=key.encode()))
+            if len(self._sent) > MAX_IN_FLIGHT:
+                self._sent.popleft().get(timeout=_ANSWER_SECONDS)
 
     def finish_bundle(self) -> None:
         if not self._sent:
             return
-        self._client.flush(timeout=_FLUSH_SECONDS)
-        # The flush does not raise: only the futures know of a failed delivery.
-        for future in self._sent:
-            self._await(future)
+        with self._replacing():
+            self._client.flush(timeout=_ANSWER_SECONDS)
+            # The flush does not raise for a failed delivery: only the futures know of it.
+            for future in self._sent:
+                future.get(timeout=_ANSWER_SECONDS)
 
     def _connected(self) -> _Producer:
         # At the first record: most sinks of dead letters never have one, and a producer is a
@@ -114,12 +138,13 @@ class _Write(beam.DoFn):
         producer: _Producer = self._producer
         return producer
 
-    def _await(self, future: Any) -> None:
+    @contextmanager
+    def _replacing(self) -> Iterator[None]:
+        # After an error that trying again cannot mend, an idempotent kafka-python producer fails
+        # all that follows with the same error; after a delivery that expired, it may send nothing
+        # and answer nothing any more. So the engine's next attempt has a new one after any error.
         try:
-            future.get(timeout=_FLUSH_SECONDS)
-        except KafkaError as e:
-            # After an error that trying again cannot mend, an idempotent kafka-python producer
-            # fails all that follows with the same error: the engine's next attempt needs a new one.
-            if not isinstance(e, RetriableError | KafkaTimeoutError):
-                self._producer.replace(self._client)
+            yield
+        except KafkaError:
+            self._producer.drop(self._client)
             raise

@@ -1,11 +1,17 @@
-"""The sink's producer: replaced once after an error that spoils it, kept after one that passes."""
+"""The sink's producer: one for all sinks of a process, replaced once after an error."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+from kafka.errors import (
+    IllegalStateError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+)
 
 from pipeline.io import kafka_sink
 
@@ -15,19 +21,29 @@ class Client:
 
     def __init__(self) -> None:
         self.error: KafkaError | None = None
+        self.silent = False
         self.closed = False
+        self._sender = self
 
     def send(self, topic: str, value: bytes, key: bytes) -> Any:
+        if self.closed:
+            raise IllegalStateError("closed")
         return self
 
     def get(self, timeout: float) -> None:
         if self.error is not None:
             raise self.error
 
-    def flush(self, timeout: float) -> None: ...
+    def flush(self, timeout: float) -> None:
+        if self.silent:
+            raise KafkaTimeoutError
 
-    def close(self, timeout: float) -> None:
+    def close(self, timeout: float) -> None: ...
+
+    def force_close(self) -> None:
         self.closed = True
+
+    def join(self, timeout: float) -> None: ...
 
 
 @pytest.fixture
@@ -74,16 +90,56 @@ def test_a_producer_that_refuses_for_good_is_replaced_once_for_all_sinks(
     assert [c.closed for c in clients] == [True, False]
 
 
-def test_a_producer_whose_broker_is_away_is_kept(clients: list[Client]) -> None:
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_producer_with_a_delivery_that_expired_or_was_not_answered_is_replaced(
+    clients: list[Client], silent: bool
+) -> None:
     step = writer(kafka_sink.KafkaTopics.at("localhost:1"))
     bundle(step)
-    clients[0].error = KafkaTimeoutError()
+    clients[0].silent, clients[0].error = silent, KafkaTimeoutError()
     with pytest.raises(KafkaTimeoutError):
         bundle(step)
-    clients[0].error = None
+
     bundle(step)
+
+    assert [c.closed for c in clients] == [True, False]
+
+
+def test_a_bundle_whose_producer_another_sink_has_closed_fails_and_the_next_one_does_not(
+    clients: list[Client],
+) -> None:
+    topics = kafka_sink.KafkaTopics.at("localhost:1")
+    first, second = writer(topics), writer(topics)
+    second.start_bundle()
+    second.process(("k", b"v"))
+    clients[0].error = KafkaTimeoutError()
+    with pytest.raises(KafkaTimeoutError):
+        bundle(first)
+    with pytest.raises(IllegalStateError):
+        second.process(("k", b"v"))
+
+    bundle(second)
+
+    assert [c.closed for c in clients] == [True, False]
+
+
+def test_a_broker_that_is_away_fails_the_bundle_and_not_those_after_it(
+    clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = writer(kafka_sink.KafkaTopics.at("localhost:1"))
+    make = kafka_sink.KafkaProducer
+
+    def away(**options: Any) -> Client:
+        raise KafkaConnectionError
+
+    monkeypatch.setattr(kafka_sink, "KafkaProducer", away)
+    with pytest.raises(KafkaConnectionError):
+        bundle(step)
+    monkeypatch.setattr(kafka_sink, "KafkaProducer", make)
+
+    bundle(step)
+
     assert len(clients) == 1
-    assert not clients[0].closed
 
 
 def test_a_sink_without_records_has_no_producer(clients: list[Client]) -> None:

@@ -237,6 +237,19 @@ def test_completing_frees_the_feed_for_everybody(engine: sa.Engine, store: FeedS
     assert [r.feed_id for r in other.claim(NOW + 61, 1)] == ["f0"]
 
 
+def test_feeds_are_asked_again_after_a_clock_that_was_a_year_ahead(store: FeedStore) -> None:
+    ahead = NOW + 365 * 86_400
+    store.sync_list(_feeds(3), ahead, 0)
+    store.claim(ahead, 1)
+    store.defer({"f0": ahead + 900})
+    store.sync_list(_feeds(4), NOW, 0)
+    store.claim(NOW, 1)
+    store.defer({"f3": NOW + 86_400})
+    store.start(NOW)
+    store.beat(NOW)
+    assert {r.feed_id for r in store.claim(NOW, 10)} == {"f0", "f1", "f2"}
+
+
 def test_the_journal_of_a_dead_connector_is_taken_over(engine: sa.Engine, store: FeedStore) -> None:
     store.sync_list(_feeds(1), NOW, 0)
     store.claim(NOW, 1)

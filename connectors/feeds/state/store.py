@@ -38,6 +38,9 @@ LEASE_SECONDS: Final = 120.0
 dead: another one takes over its feeds and its journal."""
 NUDGE_SPACING: Final = 15.0
 """Seconds from a poll to one that a hub makes fall due: a hub that shouts burdens no feed."""
+LONGEST_PAUSE: Final = 2 * 86_400.0
+"""Seconds: longer than any pause between two polls (Retry-After and ``pace.shortest``: a day). What
+falls due later was written by a clock that was ahead."""
 
 FETCHED, ACCEPTED, DUPLICATES = "fetched", "accepted", "duplicates"
 BACKFILLED = "backfilled"
@@ -209,11 +212,19 @@ class FeedStore:
     def beat(self, now: float) -> int:
         """Show a sign of life, and take over the journals of connectors that show none.
 
+        A feed that falls due at no possible time falls due now: a machine that started with the
+        clock of next year would else ask nobody until then.
+
         Returns:
             How many polls were taken over: they are ours to complete.
         """
         with self._writing() as c:
             self._show_life(c, now)
+            c.execute(
+                sa.update(FEEDS)
+                .where(FEEDS.c.listed, FEEDS.c.next_poll_at > now + LONGEST_PAUSE)
+                .values(next_poll_at=now)
+            )
             alive = sa.select(CONNECTORS.c.name).where(
                 CONNECTORS.c.seen_at >= now - self.lease_seconds
             )

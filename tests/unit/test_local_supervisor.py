@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -276,6 +277,30 @@ def test_a_program_that_is_not_there_ends_the_service_with_its_name(tmp_path: Pa
 
     with pytest.raises(Fault, match=r"kafka ended with exit code 1: /no/such/java: No such file"):
         stage.run(play)
+
+
+def test_a_part_is_tried_again_when_the_system_has_no_process_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = _Stage(tmp_path, _part("feeds", SLEEPS))
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("ready")
+        first = stage.supervisor.pids["feeds"]
+        assert first is not None
+        with monkeypatch.context() as system:
+            system.setattr(asyncio, "create_subprocess_exec", _refuses)
+            os.kill(first, signal.SIGKILL)
+            refused = await stage.until("part-ended", count=2)
+            assert refused["reason"] == "cannot be started (Resource temporarily unavailable)"
+        await stage.until("part-ready", count=2)
+
+    stage.run(play)
+    assert stage.supervisor.restarts() == {"feeds": 1}
+
+
+async def _refuses(*_: object, **__: object) -> None:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 def test_a_supervisor_that_fails_stops_everything_and_says_so(

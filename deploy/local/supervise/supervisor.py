@@ -157,8 +157,13 @@ class Supervisor:
             for name in part.needs:
                 await self._states[name].ready.wait()
             began = time.monotonic()
-            await self._start(state)
-            reason = await self._run_once(state)
+            try:
+                state.process, state.output = await _spawn(part)
+            except OSError as e:  # no more processes, files or memory: there may be again
+                reason = f"cannot be started ({e.strerror or e})"
+            else:
+                self._note_start(state, state.process)
+                reason = await self._run_once(state, state.process)
             self._clean_up(state)
             if state.ending:
                 return
@@ -179,37 +184,15 @@ class Supervisor:
             )
             await asyncio.sleep(seconds)
 
-    async def _start(self, state: _State) -> None:
-        part = state.part
-        # A pipe of our own: with its own, asyncio takes a process for running while a grandchild
-        # holds the pipe.
-        ours, theirs = os.pipe()
-        try:
-            state.process = await asyncio.create_subprocess_exec(
-                *leashed(list(part.command)),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=theirs,
-                stderr=asyncio.subprocess.STDOUT,
-                env=dict(part.environment),
-                start_new_session=True,
-            )
-        except BaseException:
-            os.close(ours)
-            raise
-        finally:
-            os.close(theirs)
-        state.output = ours
+    def _note_start(self, state: _State, process: asyncio.subprocess.Process) -> None:
+        name = state.part.name
         state.hung = ""
         state.starts += 1
-        self._register.note(part.name, state.process.pid)
-        self._tell(
-            {"event": "part-started", "part": part.name, "pids": {part.name: state.process.pid}}
-        )
+        self._register.note(name, process.pid)
+        self._tell({"event": "part-started", "part": name, "pids": {name: process.pid}})
 
-    async def _run_once(self, state: _State) -> str:
+    async def _run_once(self, state: _State, process: asyncio.subprocess.Process) -> str:
         """Until the process ends; why it did, in words."""
-        process = state.process
-        assert process is not None  # noqa: S101 - started just before
         reader = asyncio.create_task(self._read(state, state.output))
         prober = asyncio.create_task(self._probe(state))
         try:
@@ -358,3 +341,29 @@ class Supervisor:
     def _give_up(self, fault: Fault) -> None:
         self._fault = fault
         self.stop()
+
+
+async def _spawn(part: Part) -> tuple[asyncio.subprocess.Process, int]:
+    """A process of the part, and our end of the pipe that it writes to.
+
+    Raises:
+        OSError: the system has none to give.
+    """
+    # A pipe of our own: with its own, asyncio takes a process for running while a grandchild
+    # holds the pipe.
+    ours, theirs = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *leashed(list(part.command)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=asyncio.subprocess.STDOUT,
+            env=dict(part.environment),
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    return process, ours

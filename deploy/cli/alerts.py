@@ -57,7 +57,8 @@ def list_alerts(
             f"{a.observed.independent} stories, usual {a.expected:.1f}"
         )
     if not found:
-        typer.echo("no alert yet" if topic is None else f"no alert on {topic} yet", err=True)
+        on = "" if topic is None else f" on {topic}"
+        typer.echo(f"no alert{on} is open" if still_open else f"no alert{on} yet", err=True)
 
 
 def show(

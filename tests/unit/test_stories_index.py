@@ -226,3 +226,19 @@ def test_a_wire_that_was_given_up_is_forgotten() -> None:
     for _ in range(80):
         wires.learn("Hill Times", "Bay Post", verbatim=False)
     assert high > 0.7 > 0.25 > wires.affinity("Bay Post", "Hill Times")
+
+
+def test_a_feed_that_names_anothers_address_takes_no_story_from_it() -> None:
+    index = StoryIndex()
+    link = "https://bay-post.example/a/1"
+    index.assign(item("a", "港の祭り、今年も盛況 家族連れでにぎわう", "Claimant", link=link))
+    found, _ = index.assign(item("b", WIRE, "Bay Post", 1, link=link))
+    assert (found.story_id, found.event_id, found.reprint) == ("b", "b", False)
+
+
+def test_entries_of_one_page_are_texts_of_their_own() -> None:
+    index = StoryIndex()
+    page = "https://port.example/press.html#n"
+    index.assign(item("a", WIRE, "Port", link=f"{page}1"))
+    found, _ = index.assign(item("b", "港長の定例会見、秋の計画を説明", "Port", 1, link=f"{page}2"))
+    assert (found.story_id, found.reprint) == ("b", False)

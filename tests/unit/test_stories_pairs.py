@@ -90,6 +90,8 @@ def test_a_title_of_signs_alone_is_still_a_text() -> None:
     [
         ("https://www.bay.example/a/1/?utm_source=x&id=7#top", "bay.example/a/1?id=7"),
         ("http://m.bay.example/a/1", "bay.example/a/1"),
+        ("https://bay.example/press.html#a12", "bay.example/press.html#a12"),
+        ("https://bay.example/a/1#Echobox=1790000000", "bay.example/a/1"),
         ("https://bay.example/", None),
         ("https://[bad", None),
         (None, None),
@@ -131,6 +133,12 @@ def test_two_days_bulletins_are_two_texts_even_at_one_address() -> None:
 def test_one_address_is_one_text_whatever_its_headline() -> None:
     a, b = "Piers closed after cracks found", "Inspectors blamed for late warning"
     assert judge(a, b, Lang.EN, same_owner=True, same_url=True, hours=20) is Likeness.REPRINT
+
+
+def test_anothers_address_under_other_words_proves_nothing() -> None:
+    a, b = "Piers closed after cracks found", "Inspectors blamed for late warning"
+    assert judge(a, b, Lang.EN, same_url=True, hours=1) is Likeness.NONE
+    assert judge(a, "Piers closed: cracks", Lang.EN, same_url=True, hours=1) is Likeness.REPRINT
 
 
 def test_the_lead_tells_wire_copy_under_another_headline() -> None:

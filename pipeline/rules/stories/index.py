@@ -218,7 +218,7 @@ class StoryIndex:
         text, limits = new.probe.text, self._settings.limits
         for slot in self._candidates(new):
             member = self._members[slot]
-            moved = new.url is not None and new.url == member.url
+            moved = new.url is not None and new.url == member.url and new.house == member.house
             if not moved and new.probe.is_far(member.text, limits):
                 continue
             shared = new.probe.overlap(member.text)
@@ -272,7 +272,7 @@ class StoryIndex:
 
     def _allows(self, new: _Arrival, oldest: _Member) -> bool:
         relation = self._relation(new, oldest)
-        if relation.same_url:
+        if relation.same_url and relation.same_owner:
             return True
         shared = new.probe.overlap(oldest.text)
         near = shared.contained >= _STORY_ANCHOR or (shared.lead or 0.0) >= _LEAD_ANCHOR

@@ -75,6 +75,8 @@ _WORDS: Final = {
     "eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12",
 }  # fmt: skip
 _WORD_NUMBER: Final = re.compile(r"\b(" + "|".join(_WORDS) + r")\b")
+_ENTRY: Final = re.compile(r"[A-Za-z_!/.-]{0,40}\d[\w/.-]{0,80}")
+"""``#a12``, ``#!/news/12``; tracking in a fragment has a name and an equals sign."""
 _TRACKING: Final = re.compile(
     r"^(?:utm_.*|fbclid|gclid|yclid|mc_[ce]id|ref|ref_src|source|src|from|traffic_source|cmpid|"
     r"ns_.*|at_.*|smid|partner|rss|feed|display|ito|via)$",
@@ -142,8 +144,8 @@ def normalise(title: str, summary: str, lang: Lang) -> Text:
 def canonical_url(link: str | None) -> str | None:
     """The address without what does not name the article; None when there is none.
 
-    Scheme, ``www.`` and ``m.``, fragment, tracking parameters and a trailing slash go. A bare host
-    is no article's address: None.
+    Scheme, ``www.`` and ``m.``, fragment, tracking parameters and a trailing slash go. A fragment
+    with a number stays: it names an entry of a page. A bare host is no article's address: None.
     """
     if not link:
         return None
@@ -165,7 +167,8 @@ def canonical_url(link: str | None) -> str | None:
         query = "?" + urlencode(kept) if kept else ""
     if not path and not query:
         return None
-    return host + path + query
+    entry = f"#{parts.fragment}" if _ENTRY.fullmatch(parts.fragment) else ""
+    return host + path + query + entry
 
 
 def _script(compact: str, lang: Lang) -> Script:

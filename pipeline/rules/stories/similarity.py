@@ -151,7 +151,8 @@ def compare(
     a: Text, b: Text, relation: Relation, shared: Overlap, limits: Limits = LIMITS
 ) -> Likeness:
     """What ``a`` and ``b`` are to each other, sharing as much as `overlap` says. Symmetric."""
-    if relation.same_url:
+    if relation.same_url and (relation.same_owner or not is_apart(shared, limits)):
+        # Another's address under other words is a claim: it must not swallow the other's report.
         return Likeness.REPRINT if not _other_day(a, b) else Likeness.NONE
     one_text = _edited if relation.same_owner else _copied
     if one_text(a, b, relation, shared, limits):
@@ -172,7 +173,7 @@ def compare(
 
 
 def is_apart(shared: Overlap, limits: Limits = LIMITS) -> bool:
-    """Whether `compare` of two texts at different addresses can only say `Likeness.NONE`."""
+    """Whether `compare` can only say `Likeness.NONE`, unless at one address of one owner."""
     return shared.contained < limits.event_title and (
         shared.lead is None or shared.lead < limits.event_lead
     )

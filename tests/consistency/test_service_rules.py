@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from deploy.local.setup import prometheus
+from pipeline.contracts.metrics import METRICS
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "prometheus"
 RULES = FOLDER / "service.rules.yml"
@@ -73,6 +74,15 @@ CALM = [
     ('straitwatch_desk_undelivered_messages{state="dead"}', "3x60"),
     ('straitwatch_series_blind{topic="taiwan",series="volume"}', "1 0 1x20 0x40"),
 ]
+
+
+def test_what_the_scrape_calls_a_page_hides_no_label_of_a_metric() -> None:
+    """Else Prometheus renames the metric's own: every part that restarts would be "service"."""
+    (job,) = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]
+    of_pages = {name for page in job["static_configs"] for name in page["labels"]}
+
+    assert of_pages & {label for metric in METRICS for label in metric.labels} == {"part"}
+    assert job["honor_labels"]
 
 
 @pytest.fixture

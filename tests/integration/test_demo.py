@@ -75,7 +75,9 @@ class _Watched:
         ]
         config = {
             "global": {"scrape_interval": "1s"},
-            "scrape_configs": [{"job_name": "straitwatch", "static_configs": jobs}],
+            "scrape_configs": [
+                {"job_name": "straitwatch", "honor_labels": True, "static_configs": jobs}
+            ],
         }
         file = self._folder / "prometheus.yml"
         file.write_text(json.dumps(config))  # JSON is YAML

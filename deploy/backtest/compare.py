@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.backtest.outputs import Bins, Episode
+from deploy.backtest.outputs import Bins, Episode, add_revision
 from deploy.errors import Refused, WrongUse
 from pipeline.contracts.codec import decode
 from pipeline.contracts.errors import DecodeError
-from pipeline.contracts.records import Alert, AlertState, Series, SeriesPoint
+from pipeline.contracts.records import Alert, Series, SeriesPoint
 
 SHOWN: Final = 30
 """Articles of a topic that are listed: the newest."""
@@ -204,13 +204,7 @@ def _episodes(path: Path) -> dict[str, Episode]:
                 alert = decode(Alert, line)
             except DecodeError as e:
                 raise WrongUse(f"{path}:{number}: no alert: {e.detail}") from e
-            known = episodes.get(alert.alert_id)
-            if known is None:
-                episodes[alert.alert_id] = Episode(alert, alert, [alert.revised_at], alert)
-                continue
-            known.last = alert
-            if alert.state is AlertState.ESCALATED:
-                known.told_at.append(alert.revised_at)
+            add_revision(episodes, alert)
     return episodes
 
 

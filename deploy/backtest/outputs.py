@@ -13,7 +13,14 @@ from datetime import datetime, timedelta
 from typing import IO, Any, Final
 
 from pipeline.contracts.codec import encode
-from pipeline.contracts.records import Alert, AlertState, Series, SeriesPoint, TaggedArticle
+from pipeline.contracts.records import (
+    Alert,
+    AlertState,
+    Series,
+    SeriesPoint,
+    TaggedArticle,
+    severity_rank,
+)
 
 SERIES_COLUMNS: Final = (
     "topic",
@@ -152,12 +159,34 @@ class Episode:
     told_at: list[datetime]
     """When an analyst was told: raised, then each escalation."""
     top: Alert
-    """The revision with the most independent stories: what the report shows."""
+    """The revision of the highest severity, of these the one with the most stories: what the
+    report shows."""
 
     @property
     def is_closed(self) -> bool:
         """Whether the archive saw its end."""
         return self.last.state is AlertState.CLOSED
+
+    def add(self, alert: Alert) -> None:
+        """Take the next revision."""
+        self.last = alert
+        if alert.state is AlertState.ESCALATED:
+            self.told_at.append(alert.revised_at)
+        if alert.evidence and _height(alert) >= _height(self.top):
+            self.top = alert
+
+
+def _height(alert: Alert) -> tuple[int, int]:
+    return severity_rank(alert.severity), alert.observed.independent
+
+
+def add_revision(episodes: dict[str, Episode], alert: Alert) -> None:
+    """Take the next revision of any alert into ``episodes``, by alert id."""
+    known = episodes.get(alert.alert_id)
+    if known is None:
+        episodes[alert.alert_id] = Episode(alert, alert, [alert.revised_at], alert)
+    else:
+        known.add(alert)
 
 
 class AlertsFile:
@@ -172,15 +201,7 @@ class AlertsFile:
         """Take the next revision."""
         self._file.write(encode(alert).decode("utf-8", "replace") + "\n")
         self.revisions += 1
-        known = self.episodes.get(alert.alert_id)
-        if known is None:
-            self.episodes[alert.alert_id] = Episode(alert, alert, [alert.revised_at], alert)
-            return
-        known.last = alert
-        if alert.state is AlertState.ESCALATED:
-            known.told_at.append(alert.revised_at)
-        if alert.observed.independent >= known.top.observed.independent and alert.evidence:
-            known.top = alert
+        add_revision(self.episodes, alert)
 
 
 @dataclass(slots=True)
@@ -225,12 +246,12 @@ class TaggedFile:
                     tag.topic,
                     tag.escalation,
                     round(tag.score, 3),
-                    a.publisher,
+                    _cell(a.publisher),
                     tagged.story_id,
                     tagged.event_id,
                     int(tagged.reprint),
                     _cell(a.title),
-                    a.link or "",
+                    _cell(a.link or ""),
                 )
             )
 

@@ -6,6 +6,7 @@ import csv
 import json
 import random
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from deploy.backtest.compare import read_other
+from deploy.backtest.outputs import Episode, add_revision
 from deploy.cli.backtest import register
 from deploy.errors import CommandError, Refused, WrongUse
 from pipeline.contracts.codec import decode
-from pipeline.contracts.records import Alert, AlertState
+from pipeline.contracts.records import Alert, AlertState, Observed, Severity, severity_rank
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 DAYS = 8
@@ -141,6 +144,20 @@ def test_the_blockade_raises_one_alert_with_gapless_revisions(result: Path) -> N
     assert [a.revision for a in found] == list(range(1, len(found) + 1))
     assert [a.revised_at for a in found] == sorted(a.revised_at for a in found)
     assert found[-1].state is AlertState.CLOSED
+
+
+def test_an_alert_is_shown_at_its_height_here_and_where_it_is_compared_with(result: Path) -> None:
+    first, *later = alerts(result)
+    (there,) = read_other(result).episodes.values()
+    severest = max(severity_rank(a.severity) for a in (first, *later))
+    assert severity_rank(there.top.severity) == severest
+    calmer = replace(first, revision=9, severity=Severity.INFO, observed=Observed(999, 999))
+    graver = replace(first, revision=2, severity=Severity.CRITICAL, observed=Observed(4, 4))
+    episodes: dict[str, Episode] = {}
+    for alert in (first, graver, calmer):
+        add_revision(episodes, alert)
+    assert episodes[first.alert_id].top == graver
+    assert episodes[first.alert_id].last == calmer
 
 
 def test_evidence_names_articles_of_the_archive(archive: Path, result: Path) -> None:

@@ -1,4 +1,4 @@
-"""The evaluation data's own check programs on `feeds parse`."""
+"""The evaluation data's own check programs on `feeds parse` and `feeds fetch`."""
 
 from __future__ import annotations
 
@@ -41,3 +41,7 @@ def test_the_expectations_of_other_parsers_suites_are_met(corpora: Path) -> None
 
 def test_every_hostile_document_ends_safely(corpora: Path) -> None:
     passes(str(corpora / "hostile" / "check_hostile.py"), "docs")
+
+
+def test_every_hostile_http_behaviour_ends_safely(corpora: Path) -> None:
+    passes(str(corpora / "hostile" / "check_hostile.py"), "http")

@@ -137,6 +137,16 @@ def test_a_flink_of_the_user_that_does_not_answer_gets_no_second_job(
     assert flink.submitted == []
 
 
+def test_an_engine_of_ours_that_is_too_busy_to_answer_gets_no_second_job(
+    tmp_path: Path, flink: FakeFlink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline_job.ports, "answers", lambda _: True)
+
+    with pytest.raises(Fault, match="no job"):
+        job(tmp_path, []).run()
+    assert flink.submitted == []
+
+
 def test_a_job_of_other_rules_is_ended_and_a_replay_follows(
     tmp_path: Path, flink: FakeFlink
 ) -> None:

@@ -100,10 +100,11 @@ class PipelineJob:
         try:
             jobs = self._jobs.active()
         except FlinkAway as e:
-            if self.engine.flink is not None:
-                # The job may be there all the same: a second one would count everything twice.
-                raise Fault(str(e)) from e
-            return None
+            if self.engine.flink is None and not ports.answers(self.engine.ports.rest):
+                return None  # inside our own engine the service lives as long as a job
+            # The job may be there all the same: a second one would count everything twice, or be
+            # refused its place, and a replay would follow for nothing.
+            raise Fault(str(e)) from e
         current = self._generations.current()
         for job_id in jobs:
             note = self._store.note_of(job_id)

@@ -18,6 +18,7 @@ from pipeline.contracts.topics import MAX_ARTICLE_BYTES
 # Messages of 10 MB pass with it; the rest is the page cache's work.
 _HEAP: Final = ("-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
 _MAX_MESSAGE: Final = 2 * MAX_ARTICLE_BYTES
+_FORMAT_SECONDS: Final = 120
 
 LOGGING: Final = """\
 rootLogger.level=WARN
@@ -130,20 +131,22 @@ class KafkaSetup:
         ]
 
     def _format(self) -> None:
-        cluster_id = new_cluster_id()
-        done = subprocess.run(
-            [
-                *self._java("-Xmx128m"),
-                "kafka.tools.StorageTool",
-                "format",
-                *("-t", cluster_id),
-                *("-c", str(self._properties)),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        command = [
+            *self._java("-Xmx128m"),
+            "kafka.tools.StorageTool",
+            "format",
+            *("-t", new_cluster_id()),
+            *("-c", str(self._properties)),
+        ]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_FORMAT_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as e:
+            raise Fault(
+                f"Kafka did not format {self.folder / 'data'} within {_FORMAT_SECONDS} s: "
+                "is the disk or the machine too busy? Start again"
+            ) from e
         if done.returncode != 0:
             lines = (done.stderr + done.stdout).strip().splitlines() or ["no word from it"]
             raise Fault(f"Kafka cannot format {self.folder / 'data'}: {lines[-1][:300]}")

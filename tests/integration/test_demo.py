@@ -30,8 +30,6 @@ NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 pytestmark = [pytest.mark.slow, pytest.mark.kafka, pytest.mark.engine, pytest.mark.timeout(600)]
 
 EMPTY = {
-    "sum by (limit) (increase(straitwatch_feeds_parser_kills_total[1h]))": "no parser was killed",
-    "sum by (outcome) (increase(straitwatch_feeds_pages_total[1h]))": "no feed wants full text",
     "increase(straitwatch_desk_unreadable_records_total[1h])": "the desk could read every record",
 }
 """Queries that rightly have no data in a run where all goes well, and why."""

@@ -68,7 +68,11 @@ def list_feeds(
 def import_opml(
     file: Annotated[Path, typer.Argument(metavar="FILE.opml")],
     group: Annotated[
-        str | None, typer.Option("--group", help="For all of them; default: the folders' names.")
+        str | None,
+        typer.Option(
+            "--group",
+            help="For all of them; default: the folders' names, of those in Latin letters.",
+        ),
     ] = None,
 ) -> None:
     """Add the feeds of an OPML file to the feed list; known ones stay as they are.
@@ -78,11 +82,14 @@ def import_opml(
     from dataclasses import replace
 
     from connectors.feeds.errors import FeedListError
+    from connectors.feeds.feed_list import field_fault
     from connectors.feeds.opml import read_opml
     from deploy.errors import Refused, WrongUse
     from deploy.feeds import add_to_list
     from deploy.settings import load
 
+    if group is not None and (fault := field_fault("group", group)):
+        raise WrongUse(f"--group: {fault}")
     try:
         feeds = read_opml(file.read_bytes(), str(file))
     except OSError as e:

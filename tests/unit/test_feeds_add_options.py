@@ -1,4 +1,4 @@
-"""`feeds add` says what is wrong with its options before it searches."""
+"""`feeds add` and `feeds import` say what is wrong with their options before they begin."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.cli.feeds_add import add
+from deploy.cli.feeds_list import import_opml
 from deploy.errors import WrongUse
 
 
@@ -43,3 +44,8 @@ def test_a_faulty_list_is_told_before_the_search(
     (tmp_path / "feeds.toml").write_text("[[feed]]\ngroup = 'en'\n")
     with pytest.raises(WrongUse, match=r"feeds.toml:1: a feed needs a url"):
         add("https://outlet.example/", group="en")
+
+
+def test_a_wrong_group_for_an_import_is_told_before_the_file_is_read(tmp_path: Path) -> None:
+    with pytest.raises(WrongUse, match="--group: at most 64"):
+        import_opml(tmp_path / "missing.opml", group="East Asia")

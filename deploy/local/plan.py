@@ -227,19 +227,23 @@ def check_channels(settings: Settings) -> None:
 
     Raises:
         WrongUse: one is no channel, or the webhook secret is none.
+        Fault: the file of the secret cannot be read.
     """
     from connectors.desk.channels.opening import open_channels
     from connectors.desk.errors import DeskError
-    from connectors.desk.secret import webhook_secret
+    from connectors.desk.secret import FILE_NAME, webhook_secret
     from pipeline.contracts.clock import SystemClock
 
-    given = settings.webhook_secret
+    given = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
+    if given is None and not (settings.home / FILE_NAME).exists():
+        given = _ANY_SECRET  # the desk makes one at its first start
     try:
-        # The desk makes one at its first start when none is given.
-        secret = webhook_secret(settings.home, given.get_secret_value() if given else _ANY_SECRET)
+        secret = webhook_secret(settings.home, given)
         open_channels(settings.channels, secret, SystemClock(), io.StringIO())
     except DeskError as e:
         raise WrongUse(str(e)) from e
+    except OSError as e:
+        raise Fault(f"{e.filename}: {e.strerror}; mend it, or remove it for a new one") from e
 
 
 def check_room(home: Path) -> None:

@@ -117,6 +117,26 @@ def test_a_full_disk_is_a_fault_that_says_how_much_is_needed(
         plan.check_room(tmp_path)
 
 
+def test_a_file_with_no_webhook_secret_in_it_is_wrong_use(tmp_path: Path) -> None:
+    (tmp_path / "webhook-secret").write_bytes(b"\xff\xfe")
+
+    with pytest.raises(WrongUse, match="webhook-secret: a webhook secret is whsec_"):
+        plan.check_channels(Settings(home=tmp_path))
+
+
+def test_a_webhook_secret_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "webhook-secret").mkdir()
+
+    with pytest.raises(Fault, match="webhook-secret: Is a directory"):
+        plan.check_channels(Settings(home=tmp_path))
+
+
+def test_looking_at_the_channels_makes_no_secret(tmp_path: Path) -> None:
+    plan.check_channels(Settings(home=tmp_path))
+
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "url", ["postgresql://u:hunter2@127.0.0.1:{port}/x", "sqlite:////no/such/folder/news.sqlite"]
 )

@@ -29,10 +29,6 @@ def demo(
     Example: straitwatch demo --json
     """
     from deploy.demo.run import run_demo
-    from deploy.errors import WrongUse
-
-    if keep is not None and keep.exists():
-        raise WrongUse(f"--keep {keep}: it exists already; name a new folder")
 
     def say(text: str) -> None:
         if as_json:

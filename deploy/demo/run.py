@@ -24,6 +24,7 @@ from deploy.demo.outlets import OutletServer
 from deploy.demo.receiver import Received, WebhookReceiver
 from deploy.demo.scenario import TOPIC, Item, Scenario
 from deploy.demo.stage import Service, command_on, running, settled, stage_environment
+from deploy.errors import WrongUse
 from deploy.ledger import LedgerView
 from pipeline.contracts import codec
 from pipeline.contracts.clock import Clock, SystemClock
@@ -97,6 +98,7 @@ def run_demo(
     ``look`` is called while the service still runs, when all has been told.
 
     Raises:
+        WrongUse: the folder ``keep`` cannot be made.
         Fault: the service did not come up.
     """
     clock = clock or SystemClock()
@@ -168,7 +170,10 @@ def _records(kafka: str, topic: str, kind: type[R]) -> list[R]:
 @contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
-        keep.mkdir(parents=True)
+        try:
+            keep.mkdir(parents=True)
+        except OSError as e:
+            raise WrongUse(f"--keep {keep}: {e.strerror}; name a new folder") from e
         yield keep
         return
     with tempfile.TemporaryDirectory(prefix="straitwatch-demo-") as name:

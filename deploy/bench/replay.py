@@ -26,6 +26,7 @@ from deploy.ledger import LedgerView
 from pipeline.contracts.clock import Clock, SystemClock
 
 SETTLE_SECONDS: Final = 300.0
+_FIELDS: Final = {"source", "url", "title", "summary", "published_at", "fetched_at"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +138,15 @@ def _rows(archive: Path) -> Iterator[dict[str, Any]]:
         file: Any = raw
         if archive.suffix == ".zst":
             file = zstandard.ZstdDecompressor().stream_reader(raw)
-        for line in io.TextIOWrapper(file, encoding="utf-8"):
-            yield json.loads(line)
+        number = 0
+        try:
+            for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8"), 1):  # noqa: B007
+                row = json.loads(line)
+                if not row.keys() >= _FIELDS:
+                    raise ValueError(f"{', '.join(sorted(_FIELDS - row.keys()))} missing")
+                yield row
+        except (ValueError, AttributeError, zstandard.ZstdError) as e:
+            raise WrongUse(f"{archive}:{number}: no article of an archive: {e}") from e
 
 
 def _write_feed_list(path: Path, outlets: dict[str, Outlet], server: OutletServer) -> None:

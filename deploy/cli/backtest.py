@@ -14,6 +14,8 @@ from deploy.errors import WrongUse
 
 if TYPE_CHECKING:
     from deploy.archive import Archive
+    from deploy.backtest.truth import Truth
+    from pipeline.rules.tagging.topic_file import TopicSet
 
 
 def register(app: typer.Typer) -> None:
@@ -93,12 +95,26 @@ def backtest(
         write_summary(result.summary, out)
         changes = list(differences(comparison))
     write_report(result, {t.name: t.title for t in topic_set.topics}, out, comparison)
-    for message in (archive.bad.sentence(articles), archive.disorder()):
+    for message in (
+        archive.bad.sentence(articles),
+        archive.disorder(),
+        _unwatched(known, topic_set),
+    ):
         if message:
             typer.echo(f"straitwatch: {message}", err=True)
     for line in [*sum_up(result.summary), *changes]:
         typer.echo(line)
     typer.echo(f"report: {out / 'report.html'}")
+
+
+def _unwatched(truth: Truth | None, topics: TopicSet) -> str | None:
+    named = {e.topic for e in truth.episodes} if truth else set()
+    unknown = sorted(named - {t.name for t in topics.topics})
+    if not unknown:
+        return None
+    return (
+        f"the truth has episodes of {', '.join(unknown)}, which no topic file watches: all missed"
+    )
 
 
 @contextmanager

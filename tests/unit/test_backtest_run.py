@@ -323,6 +323,17 @@ def test_a_backtest_is_not_compared_with_what_it_overwrites(
         run("--articles", archive, "--topics", topics, "--out", tmp_path / "o", "--compare", again)
 
 
+def test_episodes_of_a_topic_that_nobody_watches_are_told(
+    archive: Path, topics: Path, truth: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "t.json").write_text(truth.read_text().replace('"harbour"', '"harbor"'))
+    options = ("--articles", archive, "--topics", topics, "--out", tmp_path / "o")
+    assert "episodes of harbor, which no topic file watches" in run(
+        *options, "--truth", tmp_path / "t.json"
+    )
+    assert "no topic file watches" not in run(*options, "--truth", truth)
+
+
 def test_a_feed_status_of_a_broken_clock_is_told_with_its_line(
     archive: Path, topics: Path, tmp_path: Path
 ) -> None:

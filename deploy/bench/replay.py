@@ -10,10 +10,11 @@ import io
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import tomli_w
 import zstandard
@@ -134,19 +135,31 @@ def _split(
 
 
 def _rows(archive: Path) -> Iterator[dict[str, Any]]:
+    number = 0
+    try:
+        with _text(archive) as lines:
+            for line in lines:
+                number += 1
+                row = json.loads(line)
+                if missing := _FIELDS - row.keys():
+                    why = f"{', '.join(sorted(missing))} missing"
+                    break
+                yield row
+            else:
+                return
+    except (ValueError, AttributeError, zstandard.ZstdError) as e:
+        why = str(e)
+    raise WrongUse(f"{archive}:{number}: no article of an archive: {why}")
+
+
+@contextmanager
+def _text(archive: Path) -> Iterator[TextIO]:
     with archive.open("rb") as raw:
         file: Any = raw
         if archive.suffix == ".zst":
             file = zstandard.ZstdDecompressor().stream_reader(raw)
-        number = 0
-        try:
-            for number, line in enumerate(io.TextIOWrapper(file, encoding="utf-8"), 1):  # noqa: B007
-                row = json.loads(line)
-                if not row.keys() >= _FIELDS:
-                    raise ValueError(f"{', '.join(sorted(_FIELDS - row.keys()))} missing")
-                yield row
-        except (ValueError, AttributeError, zstandard.ZstdError) as e:
-            raise WrongUse(f"{archive}:{number}: no article of an archive: {e}") from e
+        with io.TextIOWrapper(file, encoding="utf-8") as text:
+            yield text
 
 
 def _write_feed_list(path: Path, outlets: dict[str, Outlet], server: OutletServer) -> None:

@@ -17,7 +17,8 @@ from typing import Any, Final
 from pipeline.contracts.records import Article, FeedStatus, Lang, TaggedArticle, TopicTag
 from pipeline.rules.alerts.detector import TICK, TopicDetector
 from pipeline.rules.alerts.streams import GroupTotal, StreamDetector, StreamEvent
-from pipeline.rules.baseline.exposure import Completeness, Exposure
+from pipeline.rules.baseline.completeness import Completeness
+from pipeline.rules.baseline.exposure import Exposure
 from pipeline.rules.spikes.series import SeriesCore
 from pipeline.rules.spikes.spike import SpikeSettings
 from pipeline.rules.times import BUCKET, DAY, MINUTE, moment

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.rules.baseline.exposure import Completeness, Exposure
+from pipeline.rules.baseline.completeness import Completeness
+from pipeline.rules.baseline.exposure import Exposure
 from pipeline.rules.baseline.late import Counted
 from pipeline.rules.spikes.series import SeriesCore
 from pipeline.rules.spikes.spike import SpikeSettings

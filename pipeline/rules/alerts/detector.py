@@ -32,13 +32,14 @@ from pipeline.rules.alerts.counts import Stories, Story
 from pipeline.rules.alerts.lifecycle import Episode, Moment
 from pipeline.rules.alerts.points import point
 from pipeline.rules.alerts.severity import corroborated_level, severity_of
-from pipeline.rules.baseline.exposure import Completeness, Exposure
+from pipeline.rules.baseline.completeness import Completeness
+from pipeline.rules.baseline.exposure import Exposure
 from pipeline.rules.baseline.late import Counted
 from pipeline.rules.spikes.series import SeriesCore
 from pipeline.rules.spikes.spike import USUAL_SENSITIVITY, Spike, SpikeSettings, sensitivity_for
 from pipeline.rules.times import BUCKET, OutletClocks, moment, seconds
 
-DETECTOR_VERSION: Final = "3"
+DETECTOR_VERSION: Final = "4"
 """Changes whenever the same input may give other alerts, or the state another form."""
 
 TICK: Final = timedelta(seconds=5)
@@ -118,7 +119,7 @@ class TopicDetector:
     def exposure(self, status: FeedStatus, at: datetime | None = None) -> None:
         """Hold a feed report until the next tick after ``at`` (its arrival; else its bucket's end).
 
-        ``polled`` = 0 means that nobody knows whether the feeds answered (an archive).
+        ``polled`` and ``feeds`` of 0 mean that nobody knows who answered (an archive).
         """
         arrival = seconds(at) if at else seconds(status.bucket) + BUCKET
         self._arrivals.statuses.append((arrival, status))
@@ -198,11 +199,10 @@ class TopicDetector:
             self._volume.close()
 
     def _record(self, status: FeedStatus) -> None:
-        down = 1 - status.answered / status.polled if status.polled else 0.0
         bucket = seconds(status.bucket) // BUCKET
-        self._exposure.record(
-            bucket, status.group, status.articles, max(down, 0.0), status.polled > 0
-        )
+        changed = self._exposure.report(bucket, status)
+        if changed and bucket < self._escalation.bucket:
+            self._touched.add(bucket)
 
     def _take(self, tagged: TaggedArticle, arrival: int) -> int:
         """Count an article; returns the bits of the series that it is news for."""

@@ -12,7 +12,8 @@ from typing import Final
 
 from pipeline.contracts.records import Severity
 from pipeline.rules.alerts.severity import severity_of
-from pipeline.rules.baseline.exposure import Completeness, Exposure
+from pipeline.rules.baseline.completeness import Completeness
+from pipeline.rules.baseline.exposure import Exposure
 from pipeline.rules.baseline.late import Counted
 from pipeline.rules.spikes.series import SeriesCore
 from pipeline.rules.spikes.spike import Spike, SpikeSettings

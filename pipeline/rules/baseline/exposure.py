@@ -1,19 +1,20 @@
-"""What the feeds delivered: which groups were up, flooding or new, and how late news comes.
+"""What the feeds delivered: which groups were up, flooding or new.
 
 Shared by the series of a topic (or of a benchmark stream): a count means little without it. A group
 that is down makes a series blind to its share, not calm; one that is new or imports a heap is no
-crisis.
+crisis. A connector tells of a bucket only after its end, so nothing here is final when a bucket
+closes: a series asks when it needs to know, and learns two hours later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import accumulate
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
+from pipeline.contracts.records import FeedStatus
 from pipeline.rules.baseline.expected import Profile, Seasonal, SeasonalSettings
-from pipeline.rules.baseline.late import Counted
-from pipeline.rules.times import BUCKETS_AN_HOUR, DAY
+from pipeline.rules.baseline.polls import Polls
+from pipeline.rules.times import BUCKETS_AN_HOUR
 
 BUCKETS_A_DAY: Final = 288
 KEEP_BUCKETS: Final = 324
@@ -26,14 +27,27 @@ _OTHERS: Final = "\x00others"
 _GROUP_MODEL: Final = SeasonalSettings(hour_prior=20.0, weekday_prior=200.0)
 _WARM_HOURS: Final = 72
 _PROBATION: Final = 4 * BUCKETS_A_DAY
-_LEAST_FRESH: Final = 0.5
-"""However much comes late, at least half of what is expected is expected while it is news."""
+_SILENT: Final = 3
+"""Buckets: a report is late by seconds; whose connector is silent for longer is not heard."""
+_MOSTLY_DOWN: Final = 0.5
 
 
 class _Group:
     """One group of feeds: its ordinary totals, and what it delivered in the last day."""
 
-    __slots__ = ("articles", "down", "expected", "first", "flood", "model", "polled")
+    __slots__ = (
+        "articles",
+        "down",
+        "expected",
+        "first",
+        "flood",
+        "heard",
+        "model",
+        "polled",
+        "polls",
+        "reported",
+        "share",
+    )
 
     def __init__(self, first: int) -> None:
         self.first = first
@@ -46,7 +60,14 @@ class _Group:
         """The last bucket with far more articles than ever: an import, or a backlog."""
         self.expected = 0.0
         self.polled = False
-        """A connector reports on it, so that silence of the connector is blindness."""
+        """Somebody reports on it: it is new when its first report is."""
+        self.polls = Polls()
+        self.reported: int | None = None
+        """The newest bucket that a connector has told of; None where none does, an archive."""
+        self.heard = -(10**9)
+        """The bucket in which its last article came."""
+        self.share: dict[int, float] = {}
+        """Bucket -> share of the usual that came, as the bucket itself tells; absent: all."""
 
 
 class Exposure:
@@ -65,10 +86,42 @@ class Exposure:
         self.profile: Profile | None = None
         """Hours and weekdays of the mean group: the prior of every series."""
         self.shares: dict[int, dict[str, float]] = {}
-        """Bucket -> group -> share delivered, where it is not 1."""
+        """Bucket -> group -> share delivered, where it is not 1. It never rises with time: whoever
+        is back brings late what was missed."""
+
+    def report(self, bucket: int, status: FeedStatus) -> bool:
+        """Note what a connector says of a group, before the bucket is closed or after.
+
+        Returns whether the share of the bucket has changed by it.
+        ``polled`` and ``feeds`` are 0 where nobody knows whether feeds answered (an archive).
+        """
+        name, g = self._count(bucket, status.group, status.articles)
+        before = self.share(bucket, name)
+        if status.polled or status.feeds:
+            g.polled = True
+            g.reported = bucket if g.reported is None else max(g.reported, bucket)
+            share = g.polls.note(bucket, status.polled, status.answered, status.feeds)
+            g.down[bucket] = 1.0 - share
+            if share >= 1.0:
+                del g.down[bucket]
+        self._judge_again(bucket, name, g)
+        return self.share(bucket, name) != before
 
     def record(self, bucket: int, group: str, articles: int, down: float, polled: bool) -> None:
-        """Note what a group delivered in a bucket; parts of several connectors add up."""
+        """Note what is known of a group in a bucket; parts add up."""
+        name, g = self._count(bucket, group, articles)
+        if down > 0:
+            g.down[bucket] = down
+        g.polled = g.polled or polled
+        self._judge_again(bucket, name, g)
+
+    def hear(self, bucket: int, group: str) -> None:
+        """Note that an article of the group came in a bucket: it answers, whatever was told."""
+        g = self._groups.get(self._name(group))
+        if g is not None:
+            g.heard = max(g.heard, bucket)
+
+    def _count(self, bucket: int, group: str, articles: int) -> tuple[str, _Group]:
         if self._since is None:
             self._since = bucket
         g = self._groups.get(group)
@@ -79,25 +132,23 @@ class Exposure:
             if g is None:
                 g = self._groups[group] = _Group(bucket)
         g.articles[bucket] = g.articles.get(bucket, 0) + articles
-        if down > 0:
-            g.down[bucket] = down
-        g.polled = g.polled or polled
-        if self.bucket is not None and bucket <= self.bucket:
-            self._judge(bucket, group, g)
+        return group, g
 
     def close(self, bucket: int) -> None:
         """Judge every group in ``bucket``, which has ended; buckets come in order."""
         self.bucket = bucket
         if self._since is None:
             self._since = bucket
+        if bucket % BUCKETS_AN_HOUR == 0:
+            # What was reported of its last bucket is known by now.
+            self._learn(bucket - 1, told=True)
         for name, g in self._groups.items():
             if bucket % BUCKETS_AN_HOUR == 0 or g.expected == 0.0:
                 g.expected = g.model.mean(bucket // BUCKETS_AN_HOUR) / BUCKETS_AN_HOUR
-            if g.down or bucket in g.articles or g.expected >= 1.0:
-                # Else too small for its silence to mean anything.
-                self._judge(bucket, name, g)
+            self._judge(bucket, g)
+            self._settle(bucket, name, g)
         if bucket % BUCKETS_AN_HOUR == BUCKETS_AN_HOUR - 1:
-            self._learn(bucket)
+            self._learn(bucket, told=False)
         self.shares.pop(bucket - KEEP_BUCKETS, None)
         self.graduates = [
             name
@@ -112,6 +163,7 @@ class Exposure:
         for g in self._groups.values():
             g.articles.clear()
             g.down.clear()
+            g.share.clear()
             g.expected = 0.0
 
     def share(self, bucket: int, group: str) -> float:
@@ -119,16 +171,45 @@ class Exposure:
         by_group = self.shares.get(bucket)
         return 1.0 if by_group is None else by_group.get(self._name(group), 1.0)
 
-    def delivered(self, bucket: int, weights: Mapping[str, float]) -> float:
-        """The same of all groups, each by its weight; 1.0 when none has any."""
-        by_group = self.shares.get(bucket)
-        if not by_group:
-            return 1.0
-        total = delivered = 0.0
-        for group, weight in weights.items():
-            total += weight
-            delivered += weight * by_group.get(group, 1.0)
-        return delivered / total if total else 1.0
+    def delivered(
+        self, buckets: range, weights: Mapping[str, float], back: Set[str] = frozenset()
+    ) -> list[float]:
+        """The same of all groups, each by its weight, for each of ``buckets``.
+
+        Args:
+            buckets: rising; those that are not closed yet are taken to be as the last that is.
+            weights: of the groups. Where none has any, a bucket is 0.0 or 1.0: nobody delivers,
+                or somebody does.
+            back: groups that are taken to deliver all.
+        """
+        found = [1.0] * len(buckets)
+        if not self.shares or self.bucket is None:
+            return found
+        total, known, share = sum(weights.values()), None, 1.0
+        for i, bucket in enumerate(buckets):
+            by_group = self.shares.get(min(bucket, self.bucket))
+            if not by_group:
+                continue
+            if by_group != known:
+                known = by_group
+                shares = {g: s for g, s in by_group.items() if g not in back}
+                if total:
+                    missed = sum(weights.get(g, 0.0) * (1 - s) for g, s in shares.items())
+                    share = max(1 - missed / total, 0.0)
+                else:
+                    share = 1.0 if any(shares.get(g, 1.0) for g in self._groups) else 0.0
+            found[i] = share
+        return found
+
+    def back(self) -> frozenset[str]:
+        """Groups that were down when they were last told of, and have brought an article since."""
+        if self.bucket is None:
+            return frozenset()
+        return frozenset(
+            name
+            for name in self.shares.get(self.bucket, ())
+            if (g := self._groups[name]).heard > (self.bucket if g.reported is None else g.reported)
+        )
 
     def is_flooding(self, bucket: int, group: str) -> bool:
         """Whether the group just imported a heap, or just began: its older articles are no news."""
@@ -153,34 +234,58 @@ class Exposure:
     def _name(self, group: str) -> str:
         return group if group in self._groups else _OTHERS
 
-    def _judge(self, bucket: int, name: str, g: _Group) -> None:
+    def _judge_again(self, bucket: int, name: str, g: _Group) -> None:
+        if self.bucket is None or not self.bucket - KEEP_BUCKETS < bucket <= self.bucket:
+            return
+        # An hour's articles are looked at together.
+        for b in range(bucket, min(bucket + BUCKETS_AN_HOUR - 1, self.bucket) + 1):
+            self._judge(b, g)
+        self._settle(bucket, name, g)
+
+    def _judge(self, bucket: int, g: _Group) -> None:
         here, before = g.articles.get(bucket, 0), g.articles.get(bucket - 1, 0)
         warm = g.model.hours_learned > _WARM_HOURS
         if warm and here + before > 8 * max(2 * g.expected, 1) + 25:
             g.flood = max(g.flood, bucket)
-        share = 1.0 - g.down.get(bucket, 0.0)
         hour = BUCKETS_AN_HOUR * g.expected
-        if share >= 1.0 and warm and hour >= 12:
+        share = 1.0 - g.down.get(bucket, 0.0)
+        if g.reported is not None and bucket > g.reported:
+            is_late = bucket - g.reported <= _SILENT
+            share = g.share.get(bucket - 1, 1.0) if is_late else 0.0
+        elif share >= 1.0 and warm and hour >= 12:
             first = max(g.first, bucket - BUCKETS_AN_HOUR + 1)
             got = sum(g.articles.get(b, 0) for b in range(first, bucket + 1))
             if got < 0.4 * hour:
                 share = got / hour
-        by_group = self.shares.get(bucket)
         if share < 1.0:
-            if by_group is None:
-                by_group = self.shares[bucket] = {}
-            by_group[name] = share
-        elif by_group is not None:
-            by_group.pop(name, None)
-            if not by_group:
+            g.share[bucket] = share
+        else:
+            g.share.pop(bucket, None)
+
+    def _settle(self, changed: int, name: str, g: _Group) -> None:
+        """Bring `shares` up to what the buckets from ``changed`` on tell of a group."""
+        share, last = 0.0, changed if self.bucket is None else self.bucket
+        for bucket in range(last, last - KEEP_BUCKETS, -1):
+            share = max(share, g.share.get(bucket, 1.0))
+            by_group = self.shares.get(bucket, {})
+            if bucket < changed and by_group.get(name, 1.0) == share:
+                return
+            if share < 1.0:
+                self.shares.setdefault(bucket, by_group)[name] = share
+            elif by_group.pop(name, None) is not None and not by_group:
                 del self.shares[bucket]
 
-    def _learn(self, bucket: int) -> None:
+    def _learn(self, bucket: int, *, told: bool) -> None:
+        """Learn the hour that ends with ``bucket``: of groups that a connector tells of, or not."""
         hour, first = bucket // BUCKETS_AN_HOUR, bucket - BUCKETS_AN_HOUR + 1
         good = []
+        hour_long = range(first, bucket + 1)
         for g in self._groups.values():
-            up = not any(b in g.down for b in range(first, bucket + 1))
-            count = sum(g.articles.get(b, 0) for b in range(first, bucket + 1))
+            if told != (g.reported is not None):
+                continue
+            up = all(g.down.get(b, 0.0) < _MOSTLY_DOWN for b in hour_long)
+            up = up and (g.reported is None or g.reported >= bucket)
+            count = sum(g.articles.get(b, 0) for b in hour_long)
             expected, warm = (
                 BUCKETS_AN_HOUR * g.expected,
                 g.model.hours_learned > _WARM_HOURS,
@@ -194,6 +299,7 @@ class Exposure:
             if hour % 24 == 0:
                 g.articles = {b: n for b, n in g.articles.items() if b > stale}
                 g.down = {b: n for b, n in g.down.items() if b > stale}
+                g.share = {b: n for b, n in g.share.items() if b > stale}
         if len(good) >= 3:
             self._pool.learn(hour, sum(good) / len(good), 1.0, 1.0)
         if hour % 24 == 23:
@@ -211,6 +317,10 @@ class Exposure:
                     "flood": g.flood,
                     "expected": g.expected,
                     "polled": g.polled,
+                    "polls": g.polls.to_json(),
+                    "reported": g.reported,
+                    "heard": g.heard,
+                    "share": sorted(g.share.items()),
                 }
                 for name, g in sorted(self._groups.items())
             },
@@ -231,69 +341,11 @@ class Exposure:
             g.articles = dict(r["articles"])
             g.down = dict(r["down"])
             g.flood, g.expected, g.polled = r["flood"], r["expected"], r["polled"]
+            g.polls = Polls.from_json(r["polls"])
+            g.reported, g.heard, g.share = r["reported"], r["heard"], dict(r["share"])
         self._pool = Seasonal.from_json(raw["pool"], _GROUP_MODEL)
         self._since, self.bucket = raw["since"], raw["bucket"]
         profile = raw["profile"]
         self.profile = None if profile is None else (tuple(profile[0]), tuple(profile[1]))
         self.shares = {b: dict(s) for b, s in raw["shares"]}
-        return self
-
-
-class Completeness:
-    """Which share of the news of a given age has been seen: feeds are polled, so it comes late.
-
-    From the delays of articles in bins of a bucket; a day's delays count from the next day.
-    """
-
-    BINS: Final = 37
-    """A bucket each, up to three hours."""
-
-    __slots__ = ("_day", "_sums", "_today", "fresh", "shares")
-
-    def __init__(self) -> None:
-        # The last bin is that of the late ones.
-        self._sums = [1.0] * 6 + [0.0] * (self.BINS - 5)
-        self._today = [0] * (self.BINS + 1)
-        self._day = 0
-        self.shares: list[float] = []
-        """Bin -> share of the fresh news seen by its end."""
-        self.fresh = 1.0
-        """Share of all news that comes while it is fresh: only such news is counted by a spike."""
-        self._fold()
-
-    def learn(self, counted: Counted, delay: int, seen: int) -> None:
-        """Note that a story was seen ``delay`` seconds after its publication, and what it was."""
-        if counted is Counted.NO_NEWS:
-            return
-        self._turn(seen)
-        if counted is Counted.LATE:
-            self._today[-1] += 1
-        elif 0 <= delay // 300 < self.BINS:
-            self._today[delay // 300] += 1
-
-    def _turn(self, seen: int) -> None:
-        if seen // DAY > self._day:
-            self._day = seen // DAY
-            self._fold()
-
-    def _fold(self) -> None:
-        self._sums = [0.9 * old + new for old, new in zip(self._sums, self._today, strict=True)]
-        self._today = [0] * (self.BINS + 1)
-        self._share()
-
-    def _share(self) -> None:
-        total = sum(self._sums[:-1])
-        self.shares = [running / total for running in accumulate(self._sums[:-1])]
-        self.fresh = max(total / (total + self._sums[-1]), _LEAST_FRESH)
-
-    def to_json(self) -> list[Any]:
-        """The state as plain values."""
-        return [self._sums, self._today, self._day]
-
-    @classmethod
-    def from_json(cls, raw: list[Any]) -> Completeness:
-        """The inverse of `to_json`."""
-        self = cls()
-        self._sums, self._today, self._day = list(raw[0]), list(raw[1]), raw[2]
-        self._share()
         return self

@@ -6,15 +6,17 @@ Used by `detector.TopicDetector` (two a topic) and by ``straitwatch detect`` (on
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Set
 from typing import Any, Final
 
+from pipeline.rules.baseline.completeness import Completeness
 from pipeline.rules.baseline.expected import (
     Dispersion,
     Seasonal,
     SeasonalSettings,
     standard_deviation,
 )
-from pipeline.rules.baseline.exposure import BUCKETS_A_DAY, KEEP_BUCKETS, Completeness, Exposure
+from pipeline.rules.baseline.exposure import BUCKETS_A_DAY, KEEP_BUCKETS, Exposure
 from pipeline.rules.baseline.history import History
 from pipeline.rules.baseline.late import NO_LIMIT, Counted, LearnedHours
 from pipeline.rules.spikes.recent import Recent
@@ -40,7 +42,6 @@ class SeriesCore:
         "_begun",
         "_completeness",
         "_dispersion",
-        "_exposed",
         "_exposure",
         "_fresh",
         "_history",
@@ -75,7 +76,6 @@ class SeriesCore:
         self._fresh: list[int] = []
         self._late: list[int] = []
         self._rate: list[float] = []
-        self._exposed: list[float] = []
         self._recent = Recent()
         self._probation: Counter[str] = Counter()
         self._hour_score: dict[int, float] = {}
@@ -120,6 +120,8 @@ class SeriesCore:
             return Counted.NO_NEWS
         age = seen - at
         s = self._settings
+        if not teach_only:
+            self._exposure.hear(self.bucket, group)
         if self._exposure.on_probation(self.bucket, group):
             if age < s.fresh:
                 self._probation[group] += 1
@@ -143,14 +145,6 @@ class SeriesCore:
 
     def close(self) -> None:
         """End the newest bucket and begin the next. `Exposure.close` comes first."""
-        index = self.bucket - self._base
-        self._exposed[index] = e = self._share(self.bucket)
-        if e >= 0.97 and index and self._exposed[index - 1] < 0.97:
-            # All back: late copies of the hole may still come.
-            j = index - 1
-            while j >= 0 and self._exposed[j] < 0.97:
-                self._exposed[j] = 1.0
-                j -= 1
         self.bucket += 1
         if self.bucket % BUCKETS_A_DAY == 0:
             self._fade()
@@ -186,7 +180,7 @@ class SeriesCore:
         The profile stays, the level is remembered as a belief of a day's worth of counts.
         """
         self.model.doubt()
-        for values in (self._fresh, self._late, self._rate, self._exposed):
+        for values in (self._fresh, self._late, self._rate):
             values.clear()
         self._recent.clear()
         self._hour_score.clear()
@@ -203,22 +197,21 @@ class SeriesCore:
         self._fresh.append(0)
         self._late.append(0)
         self._rate.append(rate)
-        self._exposed.append(self._exposed[-1] if self._exposed else 1.0)
 
     def _fade(self) -> None:
         self.model.prior = self._exposure.profile
         self._recent.fade()
         drop = len(self._fresh) - KEEP_BUCKETS
         if drop > 0:
-            for values in (self._fresh, self._late, self._rate, self._exposed):
+            for values in (self._fresh, self._late, self._rate):
                 del values[:drop]
             self._base += drop
             self._recent.forget(self._base)
 
-    def _share(self, bucket: int) -> float:
-        if self._recent.weight < 20:
-            return 1.0
-        return self._exposure.delivered(bucket, self._recent.group_weight)
+    def _delivered(self, buckets: range, back: Set[str] = frozenset()) -> list[float]:
+        # Fewer stories do not tell which groups bring them.
+        weights = self._recent.group_weight if self._recent.weight >= 20 else {}
+        return self._exposure.delivered(buckets, weights, back)
 
     def _graduate(self, group: str) -> None:
         length = self._exposure.usual_buckets_of_probation()
@@ -237,20 +230,19 @@ class SeriesCore:
 
     @property
     def exposed(self) -> float:
-        """Share of the usual feeds that deliver now."""
-        return self._exposed[-1]
+        """Share of the usual feeds that deliver now; who has just brought an article does."""
+        return self._delivered(range(self.bucket, self.bucket + 1), self._exposure.back())[0]
 
     def exposed_in(self, bucket: int) -> float:
-        """The same of a past bucket; 1.0 where it is forgotten."""
-        index = bucket - self._base
-        return self._exposed[index] if 0 <= index < len(self._exposed) else 1.0
+        """Share of the usual feeds that delivered in a bucket; 1.0 where it is forgotten."""
+        return self._delivered(range(bucket, bucket + 1))[0]
 
     def expected_in(self, bucket: int) -> tuple[float, float]:
         """Mean and variance of the count of one whole bucket."""
         index = bucket - self._base
         if not 0 <= index < len(self._rate):
             return 0.0, 0.0
-        mean = self._rate[index] * self._exposed[index]
+        mean = self._rate[index] * self.exposed_in(bucket)
         phi, kappa = self.spread()
         return mean, phi * mean + kappa * mean * mean
 
@@ -264,13 +256,17 @@ class SeriesCore:
         """(phi, kappa): an ordinary count with mean m has the variance phi·m + kappa·m²."""
         phi, kappa = self._dispersion.values()
         kappa += self._settings.model_error + self.model.relative_variance
-        if self._exposed[-1] < 0.97:
+        if self.exposed < 0.97:
             kappa += 0.1
         return phi, kappa
 
     def _expected_by_bucket(self, now: int, newest: int = BUCKETS_A_DAY) -> list[float]:
         """What should have been seen by ``now`` of each of the newest buckets."""
-        rates, exposed = self._rate[-newest:], self._exposed[-newest:]
+        rates = self._rate[-newest:]
+        # A group's first articles after a hole count with it before anybody tells that it is back.
+        exposed = self._delivered(
+            range(self.bucket - len(rates) + 1, self.bucket + 1), self._exposure.back()
+        )
         fresh = self._completeness.fresh
         expected = [r * e * fresh for r, e in zip(rates, exposed, strict=True)]
         shares, n, into = self._completeness.shares, len(expected), now % BUCKET
@@ -284,7 +280,7 @@ class SeriesCore:
     def score(self, now: int) -> Spike | None:
         """The window that stands out most at second ``now``; None when none does."""
         s = self._settings
-        if self._exposed[-1] < 0.2:
+        if self.exposed < 0.2:
             return None
         scan = Scan(s, self._recent, self.bucket, self._fresh)
         if not self.is_warm:
@@ -310,7 +306,8 @@ class SeriesCore:
             return
         part = slice(start, start + BUCKETS_AN_HOUR)
         count = sum(self._fresh[part]) + sum(self._late[part])
-        exposure = sum(self._exposed[part]) / BUCKETS_AN_HOUR
+        first = hour * BUCKETS_AN_HOUR
+        exposure = sum(self._delivered(range(first, first + BUCKETS_AN_HOUR))) / BUCKETS_AN_HOUR
         top = self._hour_score.pop(hour, 0.0)
         if exposure < 0.5:
             return
@@ -366,7 +363,6 @@ class SeriesCore:
             "fresh": self._fresh[keep:],
             "late": self._late[keep:],
             "rate": self._rate[keep:],
-            "exposed": self._exposed[keep:],
             **self._recent.to_json(base),
             "probation": sorted(self._probation.items()),
             "hour_score": sorted(self._hour_score.items()),
@@ -391,7 +387,7 @@ class SeriesCore:
         self._begun = raw["begun"]
         self._history = History.from_json(raw["history"], _MODEL)
         self._fresh, self._late = list(raw["fresh"]), list(raw["late"])
-        self._rate, self._exposed = list(raw["rate"]), list(raw["exposed"])
+        self._rate = list(raw["rate"])
         self._recent = Recent.from_json(raw)
         self._probation = Counter(dict(raw["probation"]))
         self._hour_score = dict(raw["hour_score"])

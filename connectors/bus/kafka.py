@@ -29,8 +29,6 @@ _CLIENT_OPTIONS: Final[dict[str, Any]] = {
     # A topic comes from `ensure_topics` with its settings, never from a client's first touch.
     # kafka-python 3.0.12 does not pass this on everywhere: the broker must forbid it as well.
     "allow_auto_create_topics": False,
-    # A broker that restarts is found again within a second, not after the client's default of 30 s.
-    "reconnect_backoff_max_ms": 1_000,
     "bootstrap_timeout_ms": 10_000,
     "metrics_enabled": False,
 }

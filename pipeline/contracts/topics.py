@@ -85,7 +85,10 @@ def topic_specs(retention_days: int = 60, article_partitions: int = 2) -> tuple[
     )
 
 
-PRODUCER_OPTIONS: Final[dict[str, Any]] = {
+_RECONNECT: Final = {"reconnect_backoff_max_ms": 1_000}
+"""A broker that restarts is found again within a second, not after the client's default of 30 s."""
+
+PRODUCER_OPTIONS: Final[dict[str, Any]] = _RECONNECT | {
     "acks": "all",
     "enable_idempotence": True,
     "linger_ms": 5,
@@ -100,7 +103,7 @@ PRODUCER_OPTIONS: Final[dict[str, Any]] = {
 MAX_IN_FLIGHT: Final = 5_000
 """Records that a sender may have unacknowledged."""
 
-CONSUMER_OPTIONS: Final[dict[str, Any]] = {
+CONSUMER_OPTIONS: Final[dict[str, Any]] = _RECONNECT | {
     "auto_offset_reset": "earliest",
     "enable_auto_commit": False,
     "check_crcs": True,

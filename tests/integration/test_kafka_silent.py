@@ -98,6 +98,7 @@ def test_the_pipelines_sink_fails_a_bundle_while_kafka_is_silent_and_not_when_it
         _bundle(sink)
 
     wait_until(lambda: _done(sink), "a bundle is done again")
+    sink._producer.drop(sink._client)
 
 
 def _done(sink: kafka_sink._Write) -> bool:

@@ -46,13 +46,15 @@ def latency(
     seconds: Annotated[float, typer.Option(min=30, help="Length of the run.")] = 180,
     rate: Annotated[float, typer.Option(min=1, help="Articles a second.")] = 50,
 ) -> None:
-    """Seconds from the first sight of a story to its alert at a webhook, under load.
+    """Time stories on their way to a webhook, under load; exit 1 when a promise is broken.
 
-    Example: straitwatch bench latency --seconds 300
+    Example: straitwatch bench latency --seconds 3600
     """
     from deploy.bench.latency import run_latency, table
 
-    typer.echo(table(run_latency(_say, seconds, rate)))
+    report = run_latency(_say, seconds, rate)
+    typer.echo(table(report))
+    raise typer.Exit(0 if report.ok else 1)
 
 
 def author(

@@ -25,8 +25,8 @@ class RuleError(Exception):
 def fails_on(original: Any, title_of: Callable[[Any], str]) -> Any:
     """The rule, but it changes something and then fails on one title."""
 
-    def rule(self: Any, item: Any) -> Any:
-        done = original(self, item)
+    def rule(self: Any, item: Any, *more: Any) -> Any:
+        done = original(self, item, *more)
         if POISON in title_of(item):
             raise RuleError("half-way")
         return done

@@ -74,6 +74,14 @@ def test_groups_whose_connector_is_silent_are_not_heard_after_a_quarter_of_an_ho
     assert shares(exposure, FIRST + 10, FIRST + 14) == [1.0, 1.0, 1.0, 0.5, 0.5]
 
 
+def test_a_report_from_a_clock_that_is_ahead_hides_no_later_silence() -> None:
+    exposure = live(10, "a")
+    exposure.report(FIRST + 5000, status(FIRST + 5000, "a"))
+    for b in range(FIRST + 10, FIRST + 20):
+        exposure.close(b)
+    assert shares(exposure, FIRST + 19, FIRST + 19) == [0.5]
+
+
 def test_what_comes_back_brings_what_was_missed() -> None:
     exposure = live(10, "a", "b")
     for b in range(FIRST + 10, FIRST + 20):

@@ -99,7 +99,9 @@ class Exposure:
         before = self.share(bucket, name)
         if status.polled or status.feeds:
             g.polled = True
-            g.reported = bucket if g.reported is None else max(g.reported, bucket)
+            # A connector whose clock is ahead has told nothing of what is still to come.
+            told = bucket if self.bucket is None else min(bucket, self.bucket + 1)
+            g.reported = told if g.reported is None else max(g.reported, told)
             share = g.polls.note(bucket, status.polled, status.answered, status.feeds)
             g.down[bucket] = 1.0 - share
             if share >= 1.0:

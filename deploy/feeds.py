@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import fcntl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deploy.errors import Fault, WrongUse
+from deploy.output import written
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -52,32 +53,53 @@ def use_feed_list(settings: Settings) -> FeedList:
 def add_to_list(settings: Settings, feeds: Sequence[Feed]) -> tuple[Path, list[Feed]]:
     """Append ``feeds`` to the operator's list, begun from the packaged one when there is none.
 
+    One at a time: what is added by two commands at once is all in it.
+
     Returns:
         The list's file, and the feeds that were not in it before.
+
+    Raises:
+        WrongUse: a list in use has faults, or its folder cannot be written to.
+        Fault: the disk would not take it.
     """
     from connectors.feeds.errors import FeedListError
     from connectors.feeds.feed_list import read_feed_list, write_feed
 
-    known = use_feed_list(settings).by_id()
-    source = feed_list_path(settings)
     target = feed_list_places(settings)[0]
-    added = [f for f in feeds if f.feed_id not in known]
-    if not added:
-        return source, added
-    text = source.read_text(encoding="utf-8").rstrip("\n")
-    text = "\n\n".join([text, *(write_feed(f).rstrip("\n") for f in added)]).lstrip("\n") + "\n"
-    try:
-        read_feed_list(text, str(target))
-    except FeedListError as e:
-        raise WrongUse(f"the list would not be right with it: {e}") from e
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        new = target.with_name(f".{target.name}.{os.getpid()}.part")
-        new.write_text(text, encoding="utf-8")
-        new.replace(target)
-    except OSError as e:
-        raise Fault(f"{target}: {e.strerror or e}") from e
+    known = use_feed_list(settings).by_id()
+    if all(f.feed_id in known for f in feeds):
+        return feed_list_path(settings), []
+    with _alone(target):
+        # Read anew: another command may have added to the list while we waited.
+        known = use_feed_list(settings).by_id()
+        added = [f for f in feeds if f.feed_id not in known]
+        text = feed_list_path(settings).read_text(encoding="utf-8").rstrip("\n")
+        parts = [text, *(write_feed(f).rstrip("\n") for f in added)]
+        text = "\n\n".join(parts).lstrip("\n") + "\n"
+        try:
+            read_feed_list(text, str(target))
+        except FeedListError as e:
+            raise WrongUse(f"the list would not be right with it: {e}") from e
+        if added:
+            with written(target) as file:
+                file.write(text)
     return target, added
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """The block with nobody else of us changing ``path``.
+
+    The lock is a file beside it, as `path` itself is replaced.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f".{path.name}.lock").open("a")
+    except OSError as e:
+        raise WrongUse(f"{path}: cannot be written: {e.strerror or e}") from e
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def database_url(settings: Settings) -> str:

@@ -21,6 +21,8 @@ _KNOWN_IDS: Final = 200_000
 """Ids remembered to tell an edit from a first sight: more than 72 hours of a large service."""
 _MAX_LINE: Final = 16 * 1024 * 1024
 _MAX_TEXT: Final = 100_000
+_MAX_AUTHORS: Final = 20
+"""As of a feed's entry."""
 YEARS: Final = range(1970, 2200)
 """In which anything can have been seen: other stamps are a broken clock's."""
 _MAX_WEIGHT: Final = 100
@@ -239,7 +241,7 @@ class Archive:
             title=title,
             summary=summary,
             link=link,
-            authors=(),
+            authors=_authors(raw),
             guid=_text(raw, "guid") or None,
             published_at=published,
             seen_at=_time(raw.get("seen_at"), "seen_at") or seen,
@@ -287,7 +289,18 @@ def _text(raw: dict[str, Any], key: str) -> str:
         return ""
     if not isinstance(value, str):
         raise TypeError(f"'{key}' is no text")
-    return value[:_MAX_TEXT].encode("utf-8", "replace").decode("utf-8").strip()
+    return _clean(value)
+
+
+def _clean(text: str) -> str:
+    return text[:_MAX_TEXT].encode("utf-8", "replace").decode("utf-8").strip()
+
+
+def _authors(raw: dict[str, Any]) -> tuple[str, ...]:
+    """What `articles export` writes; nothing in other archives, whose field may have any form."""
+    value = raw.get("authors")
+    names = value[:_MAX_AUTHORS] if isinstance(value, list) else []
+    return tuple(_clean(x) for x in names if isinstance(x, str))
 
 
 def _time(value: Any, key: str) -> datetime | None:

@@ -100,6 +100,15 @@ def test_an_export_of_the_service_says_itself_whose_voice_a_source_is(tmp_path: 
     assert read.fetched_at == datetime(2026, 3, 2, 5, 10, tzinfo=UTC)
 
 
+def test_authors_of_an_export_are_kept_and_another_archives_field_is_no_fault(
+    tmp_path: Path,
+) -> None:
+    exported = {**LINE, "authors": ["A. Writer", "B. Writer", 7, "\ud800"]}
+    first, second = archive(tmp_path, exported, {**LINE, "id": "a2", "authors": "A. Writer"})
+    assert first.authors == ("A. Writer", "B. Writer", "?")
+    assert second.authors == ()
+
+
 def test_a_wrong_feed_list_is_told_with_its_line(tmp_path: Path) -> None:
     feeds = tmp_path / "feeds.toml"
     feeds.write_text('[[feed]]\nurl = "https://bay.example/rss"\ngroup = 7\n')

@@ -15,8 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from deploy.errors import Fault
+from deploy.output import replace_file, replace_folder, write_through
+
 _CURRENT: Final = "current.json"
 _FOLDER: Final = "topics"
+_KEPT: Final = 5
+"""Folders: the one in force and those before it, to compare with or to go back to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,22 @@ class Applied:
 
 
 def read_applied(home: Path) -> Applied | None:
-    """What was applied last on this home; None: nothing was."""
+    """What was applied last on this home; None: nothing was, or its files were taken away.
+
+    Raises:
+        Fault: what was applied last cannot be told. Other rules must not come into force by that.
+    """
+    current = home / _FOLDER / _CURRENT
     try:
-        raw = json.loads((home / _FOLDER / _CURRENT).read_text(encoding="utf-8"))
-        applied = Applied(**raw)
-    except (OSError, ValueError, TypeError):
+        applied = Applied(**json.loads(current.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except (OSError, ValueError, TypeError) as e:
+        why = e.strerror if isinstance(e, OSError) else "it is damaged"
+        raise Fault(
+            f"{current}: cannot be read ({why}): run `straitwatch topics apply DIR` with the "
+            "topic files that are to hold"
+        ) from e
     return applied if applied.path(home).is_dir() else None
 
 
@@ -64,10 +79,20 @@ def install(
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         for name, text in texts.items():
-            (part / name).write_text(text, encoding="utf-8", newline="")
-        part.replace(folder)
-    current = folder.parent / _CURRENT
-    new = current.with_name(f".{_CURRENT}.{os.getpid()}.part")
-    new.write_text(json.dumps(asdict(applied), indent=1), encoding="utf-8")
-    new.replace(current)
+            write_through(part / name, text)
+        replace_folder(part, folder)
+    folder.touch()  # that its time says when it was applied last
+    replace_file(folder.parent / _CURRENT, json.dumps(asdict(applied), indent=1))
+    _prune(folder)
     return applied
+
+
+def _prune(current: Path) -> None:
+    """Remove all but the newest folders; the current one stays whatever the clock said."""
+    others = [
+        (f.stat().st_mtime_ns, f)
+        for f in current.parent.iterdir()
+        if f.is_dir() and not f.name.startswith(".") and f != current
+    ]
+    for _, old in sorted(others, reverse=True)[_KEPT - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)

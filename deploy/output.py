@@ -1,4 +1,4 @@
-"""Files that commands write: whole or not at all."""
+"""Files that are written whole or not at all, whatever is killed and whenever the power goes."""
 
 from __future__ import annotations
 
@@ -35,11 +35,67 @@ def written(path: Path) -> Iterator[IO[str]]:
     try:
         with file:
             yield file
+            if not direct:
+                file.flush()
+                os.fsync(file.fileno())
         if not direct:
-            target.replace(path)
+            _put(target, path)
     except OSError as e:
         raise Fault(f"{path}: {e.strerror or e}") from e
     finally:
         if not direct:
             with suppress(FileNotFoundError):
                 target.unlink()
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Put ``text``, UTF-8, in the place of ``path``; its folder is there.
+
+    Without the waits for the disk a power cut may leave the new name on a file without content.
+
+    Raises:
+        OSError: the disk would not take it; what stood there stands there still.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write_through(part, text)
+        _put(part, path)
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()
+
+
+def replace_folder(part: Path, path: Path) -> None:
+    """Give a folder its name, once its files (`write_through`) are on the disk.
+
+    Raises:
+        OSError: the disk would not take it, or a folder with files stands there.
+    """
+    _sync_folder(part)
+    _put(part, path)
+
+
+def write_through(path: Path, text: str) -> None:
+    """Write a file, UTF-8, as far as the disk.
+
+    Raises:
+        OSError: the disk would not take it.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _put(part: Path, path: Path) -> None:
+    part.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new name is on the disk when its folder is."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -46,8 +46,7 @@ def apply_topics(topics: TopicSet, wait_seconds: float) -> None:
     run = settings.home / "run"
     status = read_status(run) if is_running(run) else None
     setting = Path(status.setting) if status and status.setting else settings.topics
-    before = rules_in_force(settings.home, setting)
-    same = version_of(before.folder) == topics.version
+    same = _version_in_force(settings.home, setting) == topics.version
     if same and (status is None or (status.version == topics.version and status.state == LIVE)):
         _say(f"rules {topics.version} are in force already: nothing to do")
         return
@@ -68,6 +67,14 @@ def apply_topics(topics: TopicSet, wait_seconds: float) -> None:
         warm = ", ".join(topic.name for topic in topics.topics if topic.name not in young)
         learning = f"; still learning what is usual: {', '.join(young)}" if young else ""
         _say(f"rules {topics.version} are live; warm: {warm or 'none yet'}{learning}")
+
+
+def _version_in_force(home: Path, setting: Path | None) -> str | None:
+    """None: nobody can tell, and what is applied now mends that."""
+    try:
+        return version_of(rules_in_force(home, setting).folder)
+    except Fault:
+        return None
 
 
 def _wait(run: Path, version: str, wait_seconds: float) -> RulesStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -175,3 +176,63 @@ def test_the_folder_of_the_running_service_counts_not_that_of_our_environment(
 
     assert rules_in_force(home, setting).source == "applied"
     assert read_status(run) is not None
+
+
+@pytest.mark.parametrize("content", ["", '{"version": "a', '{"other": 1}', "[1]"])
+def test_a_pointer_that_cannot_be_read_brings_no_other_rules_into_force(
+    content: str, tmp_path: Path, home: Path
+) -> None:
+    topics = load_topics(folder_of(tmp_path, "mine"))
+    apply_topics(topics, 10)
+    (home / "topics" / "current.json").write_text(content)
+
+    for rules in (lambda: rules_in_force(home, None), load_topics):
+        with pytest.raises(Fault, match=r"topics/current.json: cannot be read .* topics apply"):
+            rules()
+    apply_topics(topics, 10)
+
+    assert rules_in_force(home, None).source == "applied"
+    assert load_topics().version == topics.version
+
+
+def test_the_newest_five_folders_are_kept_and_the_one_in_force_whatever_the_clock_says(
+    home: Path,
+) -> None:
+    for number in range(7):
+        install(home, {"harbour.toml": "x"}, f"v{number}", 1.0, None)
+        age(home, number)
+    again = install(home, {"harbour.toml": "x"}, "v3", 2.0, None)
+    age(home, 7)
+
+    last = install(home, {"harbour.toml": "y"}, "v9", 3.0, None)
+
+    kept = {f.name.partition("-")[0] for f in (home / "topics").iterdir() if f.is_dir()}
+    assert kept == {"v9", "v3", "v6", "v5", "v4"}
+    assert again.path(home).is_dir()
+    assert read_applied(home) == last
+
+
+def age(home: Path, second: int) -> None:
+    """Date what was applied just now: before all that follows, in a known order."""
+    applied = read_applied(home)
+    assert applied is not None
+    os.utime(applied.path(home), (1000 + second, 1000 + second))
+
+
+def test_applied_files_are_on_the_disk_before_the_pointer_names_them(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    install(home, {"harbour.toml": "x"}, "v1", 1.0, None)
+
+    files, part, parent, pointer, after = synced
+    assert (files, parent, after) == ("harbour.toml", "topics", "topics")
+    assert part.startswith(".v1-")
+    assert pointer.startswith(".current.json.")

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from deploy.output import replace_file
+
 _MAGIC: Final = bytes.fromhex("4960672d")
 """First bytes of a checkpoint's metadata (Flink's Checkpoints.HEADER_MAGIC_NUMBER)."""
 _NOTE: Final = "job.json"
@@ -73,9 +75,7 @@ class CheckpointStore:
         """Write down what a restore from this job's checkpoints must know."""
         folder = self._folder / job_id
         folder.mkdir(parents=True, exist_ok=True)
-        new = folder / f"{_NOTE}.new"
-        new.write_text(json.dumps(asdict(note), indent=1))
-        new.replace(folder / _NOTE)
+        replace_file(folder / _NOTE, json.dumps(asdict(note), indent=1))
 
     def note_of(self, job_id: str) -> JobNote | None:
         """What was written down about a job; None: it is not one of ours."""

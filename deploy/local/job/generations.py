@@ -18,6 +18,7 @@ from connectors.bus.errors import BusError
 from connectors.bus.kafka import KafkaPublisher, KafkaSubscriber
 from deploy.errors import Fault
 from deploy.ledger import Counted, counted_by, pipeline_ledger
+from deploy.output import replace_file
 from pipeline.contracts import codec
 from pipeline.contracts.errors import DecodeError
 from pipeline.contracts.records import Alert, AlertState, Series, SeriesPoint
@@ -106,9 +107,7 @@ class GenerationStore:
 
     def _write(self, name: str, raw: dict[str, Any]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        new = self._folder / f"{name}.new"
-        new.write_text(json.dumps(raw, ensure_ascii=False), encoding="utf-8")
-        new.replace(self._folder / name)
+        replace_file(self._folder / name, json.dumps(raw, ensure_ascii=False))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ RULES = ROOT / "deploy" / "prometheus" / "feeds.rules.yml"
 DASHBOARD = ROOT / "dashboards" / "feeds.json"
 FETCHES = 'straitwatch_feeds_fetches_total{outcome="%s"}'
 NEW = 'straitwatch_feeds_entries_total{outcome="new"}'
+PUBLISHED = 'straitwatch_feeds_published_total{group="%s"}'
 STATE = 'straitwatch_feeds_feeds{state="%s"}'
 
 # alert -> series that make it fire, the minute, series that must not
@@ -43,6 +44,15 @@ CASES = {
         1640,
         {NEW: "0+1x1700"},
     ),
+    "StraitwatchGroupFalls": (
+        {PUBLISHED % "en": "0+9x2000", PUBLISHED % "ja": "0+1x1500 1500x500"},
+        1860,
+        {
+            PUBLISHED % "en": "0+9x2000",
+            PUBLISHED % "ja": "0+1x1500 1500+0.5x500",
+            PUBLISHED % "few": "0+0.1x1500 150x500",
+        },
+    ),
     "StraitwatchArticlesWait": (
         {"straitwatch_feeds_pending_articles": "5x60"},
         20,
@@ -64,10 +74,22 @@ def test_every_rule_has_a_case() -> None:
 @pytest.mark.prometheus
 @pytest.mark.parametrize("alert", list(CASES))
 def test_a_rule_fires_when_it_must_and_only_then(tmp_path: Path, alert: str) -> None:
+    bad, minute, calm = CASES[alert]
+    _judge(tmp_path, alert, minute, (bad, True), (calm, False))
+
+
+@pytest.mark.prometheus
+def test_a_group_falls_also_when_the_connector_was_started_anew_since(tmp_path: Path) -> None:
+    gone = {PUBLISHED % "en": "0+9x1500 0+9x500", PUBLISHED % "ja": "0+1x1500 stale"}
+    back = {PUBLISHED % "en": "0+9x1500 0+9x500", PUBLISHED % "ja": "0+1x1500 0+1x500"}
+    _judge(tmp_path, "StraitwatchGroupFalls", 1900, (gone, True), (back, False))
+
+
+def _judge(tmp_path: Path, alert: str, minute: int, *cases: tuple[dict[str, str], bool]) -> None:
+    """Whether `alert` fires at `minute` for the series of each case, as the case says."""
     promtool = prometheus.find("promtool")
     if promtool is None:
         pytest.skip("promtool is not on the PATH and could not be unpacked")
-    bad, minute, calm = CASES[alert]
     expression = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) > bool 0'
     case = {
         "rule_files": [str(RULES)],
@@ -77,10 +99,14 @@ def test_a_rule_fires_when_it_must_and_only_then(tmp_path: Path, alert: str) -> 
                 "interval": "1m",
                 "input_series": [{"series": s, "values": v} for s, v in series.items()],
                 "promql_expr_test": [
-                    {"expr": expression, "eval_time": f"{minute}m", "exp_samples": samples}
+                    {
+                        "expr": expression,
+                        "eval_time": f"{minute}m",
+                        "exp_samples": [{"labels": "{}", "value": 1}] if fires else [],
+                    }
                 ],
             }
-            for series, samples in ((bad, [{"labels": "{}", "value": 1}]), (calm, []))
+            for series, fires in cases
         ],
     }
     file = tmp_path / "case.yml"

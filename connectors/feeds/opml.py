@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from lxml import etree
@@ -23,7 +24,17 @@ _PARSER: Final = {
 }
 
 
-def read_opml(data: bytes, name: str) -> FeedList:
+@dataclass(frozen=True, slots=True)
+class Opml:
+    """What an OPML document holds."""
+
+    feeds: FeedList
+    nameless: frozenset[str]
+    """Ids of feeds whose folder has a name without a Latin letter or digit, of which no group can
+    be made: they are in the default group."""
+
+
+def read_opml(data: bytes, name: str) -> Opml:
     """The feeds of an OPML document; an enclosing outline becomes the group.
 
     Outlines without a usable address are left out, and so is one that comes twice.
@@ -42,6 +53,7 @@ def read_opml(data: bytes, name: str) -> FeedList:
     if etree.QName(root).localname.lower() != "opml":
         raise FeedListError((f"{name}:{root.sourceline or 1}: no OPML document",))
     feeds: dict[str, Feed] = {}
+    nameless = set()
     for outline in root.iter("outline"):
         url = outline.get("xmlUrl") or outline.get("xmlurl")
         if url is None:
@@ -50,22 +62,26 @@ def read_opml(data: bytes, name: str) -> FeedList:
             feed_id = feed_id_of(url.strip())
         except AddressError:
             continue
-        feeds.setdefault(
+        if feed_id in feeds:
+            continue
+        folder = _folder(outline.getparent())
+        group = _group(folder)
+        if folder and not group:
+            nameless.add(feed_id)
+        feeds[feed_id] = Feed(
             feed_id,
-            Feed(
-                feed_id,
-                url.strip(),
-                publisher=_name(outline.get("title") or outline.get("text")),
-                language=_language(outline.get("language")),
-                group=_group(outline.getparent()),
-            ),
+            url.strip(),
+            publisher=_name(outline.get("title") or outline.get("text")),
+            language=_language(outline.get("language")),
+            group=group or DEFAULT_GROUP,
         )
-    return FeedList(tuple(feeds.values()))
+    return Opml(FeedList(tuple(feeds.values())), frozenset(nameless))
 
 
 def write_opml(feeds: Iterable[Feed]) -> bytes:
     """An OPML document of ``feeds``, an outline for each group; UTF-8.
 
+    Feeds that are off are left out: a reader would subscribe to them.
     Credentials in an address are left out: OPML is passed on.
     """
     root = etree.Element("opml", version="2.0")
@@ -74,6 +90,8 @@ def write_opml(feeds: Iterable[Feed]) -> bytes:
     body = etree.SubElement(root, "body")
     groups: dict[str, etree._Element] = {}
     for feed in feeds:
+        if not feed.enabled:
+            continue
         group = groups.get(feed.group)
         if group is None:
             group = etree.SubElement(body, "outline", text=feed.group, title=feed.group)
@@ -96,8 +114,11 @@ def _language(text: str | None) -> str | None:
     return found.group() if found else None
 
 
-def _group(parent: etree._Element | None) -> str:
+def _folder(parent: etree._Element | None) -> str:
     if parent is None or parent.tag != "outline":
-        return DEFAULT_GROUP
-    text = (parent.get("text") or parent.get("title") or "").lower()
-    return re.sub(r"[^a-z0-9]+", "-", text).strip("-")[:64] or DEFAULT_GROUP
+        return ""
+    return (parent.get("text") or parent.get("title") or "").strip()
+
+
+def _group(folder: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", folder.lower()).strip("-")[:64]

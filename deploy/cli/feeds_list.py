@@ -82,7 +82,7 @@ def import_opml(
     from dataclasses import replace
 
     from connectors.feeds.errors import FeedListError
-    from connectors.feeds.feed_list import field_fault
+    from connectors.feeds.feed_list import DEFAULT_GROUP, field_fault
     from connectors.feeds.opml import read_opml
     from deploy.errors import Refused, WrongUse
     from deploy.feeds import add_to_list
@@ -91,20 +91,27 @@ def import_opml(
     if group is not None and (fault := field_fault("group", group)):
         raise WrongUse(f"--group: {fault}")
     try:
-        feeds = read_opml(file.read_bytes(), str(file))
+        opml = read_opml(file.read_bytes(), str(file))
     except OSError as e:
         raise Refused(f"{file}: {e.strerror or e}") from e
     except FeedListError as e:
         raise WrongUse(str(e)) from e
-    wanted = [f if group is None else replace(f, group=group) for f in feeds]
+    wanted = [f if group is None else replace(f, group=group) for f in opml.feeds]
     path, added = add_to_list(load(), wanted)
-    typer.echo(f"straitwatch: {len(added)} of {len(feeds)} feeds added to {path}", err=True)
+    typer.echo(f"straitwatch: {len(added)} of {len(wanted)} feeds added to {path}", err=True)
+    lumped = sum(f.feed_id in opml.nameless for f in added) if group is None else 0
+    if lumped:
+        typer.echo(
+            f"straitwatch: {lumped} of them stand in folders without a Latin letter and are in the "
+            f"group '{DEFAULT_GROUP}': give them groups in the list, or import with --group NAME",
+            err=True,
+        )
 
 
 def export_opml(
     out: Annotated[Path, typer.Option("--out", help="Where to write the OPML.")],
 ) -> None:
-    """Write the feed list as OPML, for a feed reader; without credentials in addresses.
+    """Write the feeds that are on as OPML, for a reader; without credentials in addresses.
 
     Example: straitwatch feeds export --out feeds.opml
     """
@@ -116,7 +123,9 @@ def export_opml(
     feeds = use_feed_list(load())
     with written(out) as file:
         file.write(write_opml(feeds).decode("utf-8"))
-    typer.echo(f"straitwatch: {len(feeds)} feeds", err=True)
+    off = sum(not f.enabled for f in feeds)
+    left = f"; {off} that are off were left out" if off else ""
+    typer.echo(f"straitwatch: {len(feeds) - off} feeds{left}", err=True)
 
 
 def _rows(settings: Settings) -> dict[str, FeedRow]:
@@ -172,4 +181,6 @@ def _text(line: dict[str, Any]) -> str:
     new = "never" if line["last_new_s"] is None else f"{say_seconds(line['last_new_s'])} ago"
     every = f"every {say_seconds(line['interval_s'])}" if line["interval_s"] else ""
     text = f"{state:<12}{line['articles']:>7}  new {new:<12}{every:<14}{line['url']}"
-    return f"{text}\n{'':<12}{line['reason']}" if line["reason"] and line["enabled"] else text
+    moved = f"has moved to {line['moved_to']}" if line["moved_to"] else ""
+    notes = [moved, line["reason"]] if line["enabled"] else []
+    return "\n".join([text, *(f"{'':<12}{note}" for note in notes if note)])

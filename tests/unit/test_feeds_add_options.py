@@ -6,13 +6,17 @@ import threading
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from connectors.feeds.feed_list import Feed
 from connectors.feeds.http.address import feed_id_of
+from connectors.feeds.state.database import open_database
+from connectors.feeds.state.store import FeedStore
+from connectors.feeds.state.tables import FEEDS
 from deploy.cli.feeds_add import add
-from deploy.cli.feeds_list import import_opml
+from deploy.cli.feeds_list import export_opml, import_opml, list_feeds
 from deploy.errors import WrongUse
-from deploy.feeds import add_to_list, use_feed_list
+from deploy.feeds import add_to_list, database_url, use_feed_list
 from deploy.settings import load
 
 
@@ -81,3 +85,40 @@ def test_a_list_that_cannot_be_written_is_told(
     monkeypatch.setenv("STRAITWATCH_HOME", str(tmp_path / "file"))
     with pytest.raises(WrongUse, match="cannot be written"):
         add_to_list(load(), [Feed("f", "https://outlet.example/rss")])
+
+
+def test_an_import_tells_which_folders_gave_no_group(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "in.opml"
+    feeds = "".join(f'<outline xmlUrl="https://o{n}.example/rss"/>' for n in range(3))
+    file.write_text(f'<opml><body><outline text="日本">{feeds}</outline></body></opml>', "utf-8")
+    (tmp_path / "feeds.toml").write_text("")
+    import_opml(file)
+    assert "3 of them stand in folders without a Latin letter" in capsys.readouterr().err
+    (tmp_path / "feeds.toml").write_text("")
+    import_opml(file, group="ja")
+    assert "folders" not in capsys.readouterr().err
+
+
+def test_an_export_says_how_many_feeds_it_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on, off = '[[feed]]\nurl = "https://a.example/"\n', '[[feed]]\nurl = "https://b.example/"\n'
+    (tmp_path / "feeds.toml").write_text(f"{on}{off}enabled = false\n")
+    export_opml(tmp_path / "out.opml")
+    assert "1 feeds; 1 that are off were left out" in capsys.readouterr().err
+
+
+def test_the_table_shows_where_a_feed_has_moved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "feeds.toml").write_text('[[feed]]\nurl = "https://a.example/rss"\n')
+    settings = load()
+    engine = open_database(database_url(settings))
+    FeedStore(engine).sync_list(use_feed_list(settings), 0.0, 0)
+    with engine.begin() as c:
+        c.execute(sa.update(FEEDS).values(moved_to="https://b.example/rss"))
+    engine.dispose()
+    list_feeds()
+    assert "has moved to https://b.example/rss\n" in capsys.readouterr().out

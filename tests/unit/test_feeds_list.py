@@ -105,10 +105,17 @@ def test_the_registrable_domain_follows_the_public_suffix_list() -> None:
 
 
 def test_opml_goes_out_and_comes_back() -> None:
-    feeds = read_feed_list(GOOD, "feeds.toml")
-    back = read_opml(write_opml(feeds), "feeds.opml")
+    feeds = read_feed_list(GOOD.replace("false", "true"), "feeds.toml")
+    back = read_opml(write_opml(feeds), "feeds.opml").feeds
     assert [(f.url, f.group) for f in back] == [(f.url, f.group) for f in feeds]
     assert back.feeds[0].language == "en"
+
+
+def test_opml_has_only_feeds_that_are_on() -> None:
+    out = write_opml(read_feed_list(GOOD, "feeds.toml"))
+    assert b"outlet.example" in out
+    assert b"shimbun.example" not in out
+    assert b'text="default"' not in out
 
 
 def test_opml_never_holds_a_password() -> None:
@@ -125,8 +132,20 @@ def test_opml_folders_become_groups_and_bad_outlines_are_left_out() -> None:
       <outline text="A" xmlUrl="https://a.example/rss"/>
       <outline text="A again" xmlUrl="https://a.example/rss"/>
       <outline text="B" xmlUrl="javascript:alert(1)"/></outline></body></opml>"""
-    (feed,) = read_opml(data, "x.opml")
+    found = read_opml(data, "x.opml")
+    (feed,) = found.feeds
     assert (feed.publisher, feed.group) == ("A", "east-asia")
+    assert not found.nameless
+
+
+def test_opml_folders_of_which_no_group_can_be_made_are_told() -> None:
+    data = """<opml><body><outline xmlUrl="https://a.example/rss"/>
+      <outline text="新闻"><outline xmlUrl="https://b.example/rss"/></outline>
+      <outline text="新聞 TW"><outline xmlUrl="https://c.example/rss"/></outline>
+      <outline><outline xmlUrl="https://d.example/rss"/></outline></body></opml>"""
+    found = read_opml(data.encode(), "x.opml")
+    assert [f.group for f in found.feeds] == ["default", "default", "tw", "default"]
+    assert {f.url for f in found.feeds if f.feed_id in found.nameless} == {"https://b.example/rss"}
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,9 @@ def database_faults() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as e:
-        raise WrongUse(f"the database needs {e.name}: install the extra 'postgres'") from e
+        raise WrongUse(
+            f"the database needs {e.name}: `./run.sh install` or `pip install 'psycopg[binary]'`"
+        ) from e
     except CommandError as e:
         raise Fault(f"the connector's database is of a newer Straitwatch ({e}): use that") from e
     except DatabaseError as e:

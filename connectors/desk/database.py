@@ -65,7 +65,9 @@ def open_database(url: URL, *, read_only: bool = False) -> Engine:
             url, pool_pre_ping=True, pool_size=5, max_overflow=20, connect_args=limit
         )
     except ImportError as e:
-        raise WrongDatabase(f"no driver for {url.drivername}: install straitwatch[postgres]") from e
+        raise WrongDatabase(
+            f"no driver for {url.drivername}: `./run.sh install` or `pip install 'psycopg[binary]'`"
+        ) from e
 
 
 def reach(engine: Engine) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from connectors.feeds.state import database
 from connectors.feeds.state.database import FILE_NAME, open_database, sqlite_url
 from deploy.cli.feeds_list import list_feeds
 from deploy.cli.ledger import ledger
@@ -56,3 +59,31 @@ def test_a_database_of_a_newer_program_is_one_line(home: Path, command: Command)
         command()
 
     assert "\n" not in str(raised.value)
+
+
+class _Asked(Exception):
+    """The driver would have been asked for a connection."""
+
+
+@pytest.mark.parametrize(("query", "seconds"), [("", "10"), ("?connect_timeout=3", "3")])
+def test_a_postgresql_that_swallows_packets_holds_a_start_for_seconds_only(
+    query: str, seconds: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    create = sa.create_engine
+
+    def watched(*args: Any, **options: Any) -> sa.Engine:
+        engine = create(*args, **options)
+
+        def do_connect(_d: Any, _r: Any, _a: Any, parameters: dict[str, Any]) -> None:
+            asked.append(parameters)
+            raise _Asked
+
+        sa.event.listen(engine, "do_connect", do_connect)
+        return engine
+
+    monkeypatch.setattr(database.sa, "create_engine", watched)
+    with pytest.raises(_Asked):
+        open_database(f"postgresql://me@nowhere.example/news{query}")
+
+    assert [str(parameters["connect_timeout"]) for parameters in asked] == [seconds]

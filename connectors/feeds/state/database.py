@@ -15,6 +15,7 @@ from alembic.config import Config
 _LOG: Final = logging.getLogger(__name__)
 _MIGRATION_LOCK: Final = 0x5747_6665_6564  # any fixed number: PostgreSQL's advisory lock of ours
 FILE_NAME: Final = "feeds.db"
+_CONNECT_SECONDS: Final = 10
 _CHECK_WHOLE: Final = 64 * 1024 * 1024
 """Bytes up to which the state file is read through at every start: less than a second."""
 _SUSPECT: Final = ".suspect"
@@ -57,9 +58,13 @@ def _connect(url: str) -> sa.Engine:
         sa.event.listen(engine, "connect", _set_up_sqlite)
         sa.event.listen(engine, "begin", _begin)
         return engine
+    limit = {}
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-    return sa.create_engine(parsed, pool_pre_ping=True)
+        # The driver's own limit is none: a host that swallows packets would hold a start for long.
+        if "connect_timeout" not in parsed.query:
+            limit = {"connect_timeout": _CONNECT_SECONDS}
+    return sa.create_engine(parsed, pool_pre_ping=True, connect_args=limit)
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

@@ -375,3 +375,24 @@ def test_the_status_adds_up_over_polls_and_is_told_once(store: FeedStore) -> Non
     store.status_told(600)
     assert store.status_buckets(10**9) == {}
     assert store.status_until() == 600
+
+
+def test_what_a_dead_connector_did_not_tell_is_told_by_the_one_that_takes_over(
+    engine: sa.Engine, store: FeedStore
+) -> None:
+    other = FeedStore(engine, "two")
+    other.start(NOW)
+    store.sync_list(_feeds(3), NOW, 0)
+    store.claim(NOW, 3)
+    polls = [replace(_poll(f"f{n}", f"p{n}"), messages=()) for n in range(3)]
+    store.complete(polls[:2])
+    store.release()
+    other.claim(NOW, 3)
+    other.complete(polls[2:])
+    other.beat(NOW + LEASE_SECONDS - 1)
+    assert other.status_buckets(301) == {(300, "g0"): (1, 1, 1)}
+    other.beat(NOW + LEASE_SECONDS + 1)
+    assert other.status_buckets(301) == {(300, "g0"): (3, 3, 3)}
+    assert store.status_buckets(301) == {}
+    other.beat(NOW + LEASE_SECONDS + 2)
+    assert other.status_buckets(301) == {(300, "g0"): (3, 3, 3)}

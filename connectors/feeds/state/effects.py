@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -95,25 +95,47 @@ def _add_status(c: sa.Connection, owner: str, effects: Sequence[Effect]) -> None
             total = sums.setdefault((e.bucket, e.group), [0, 0, 0])
             for n, add in enumerate((e.polled, e.answered, e.articles)):
                 total[n] += add
-    if sums:
-        insert = insert_for(c)(STATUS)
-        c.execute(
-            insert.on_conflict_do_update(
-                index_elements=[STATUS.c.bucket, STATUS.c.group_name, STATUS.c.owner],
-                set_={
-                    name: STATUS.c[name] + insert.excluded[name]
-                    for name in ("polled", "answered", "articles")
-                },
-            ),
-            [
-                {
-                    "bucket": bucket,
-                    "group_name": group,
-                    "owner": owner,
-                    "polled": total[0],
-                    "answered": total[1],
-                    "articles": total[2],
-                }
-                for (bucket, group), total in sorted(sums.items())
-            ],
-        )
+    add_buckets(c, owner, sums)
+
+
+def add_buckets(
+    c: sa.Connection, owner: str, sums: Mapping[tuple[int, str], Sequence[int]]
+) -> None:
+    """Add to ``owner``'s status; by bucket and group: polled, answered, articles."""
+    if not sums:
+        return
+    insert = insert_for(c)(STATUS)
+    c.execute(
+        insert.on_conflict_do_update(
+            index_elements=[STATUS.c.bucket, STATUS.c.group_name, STATUS.c.owner],
+            set_={
+                name: STATUS.c[name] + insert.excluded[name]
+                for name in ("polled", "answered", "articles")
+            },
+        ),
+        [
+            {
+                "bucket": bucket,
+                "group_name": group,
+                "owner": owner,
+                "polled": total[0],
+                "answered": total[1],
+                "articles": total[2],
+            }
+            for (bucket, group), total in sorted(sums.items())
+        ],
+    )
+
+
+def take_buckets(c: sa.Connection, owner: str, alive: sa.Select[tuple[str]]) -> None:
+    """Make ``owner``'s what connectors that are none of ``alive`` have not told of their buckets.
+
+    Whoever is back tells of nothing twice: its rows are gone. Parts of one bucket add up.
+    """
+    left = sa.delete(STATUS).where(STATUS.c.owner.not_in(alive)).returning(*STATUS.c)
+    sums: dict[tuple[int, str], list[int]] = {}
+    for row in c.execute(left):
+        total = sums.setdefault((row.bucket, row.group_name), [0, 0, 0])
+        for n, add in enumerate((row.polled, row.answered, row.articles)):
+            total[n] += add
+    add_buckets(c, owner, sums)

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from connectors.feeds.feed_list import FeedList
 from connectors.feeds.http.address import parse_address
-from connectors.feeds.state.effects import insert_for
+from connectors.feeds.state.effects import insert_for, take_buckets
 from connectors.feeds.state.journal_rows import CHUNK, chunks, complete, read_journal, write_journal
 from connectors.feeds.state.records import (
     FEED_COLUMNS,
@@ -210,8 +210,9 @@ class FeedStore:
             self._show_life(c, now)
 
     def beat(self, now: float) -> int:
-        """Show a sign of life, and take over the journals of connectors that show none.
+        """Show a sign of life, and take over from connectors that show none.
 
+        Their journals become ours, and what they have not told of their buckets (FeedStatus).
         A feed that falls due at no possible time falls due now: a machine that started with the
         clock of next year would else ask nobody until then.
 
@@ -228,6 +229,7 @@ class FeedStore:
             alive = sa.select(CONNECTORS.c.name).where(
                 CONNECTORS.c.seen_at >= now - self.lease_seconds
             )
+            take_buckets(c, self.owner, alive)
             take = sa.update(JOURNAL).where(JOURNAL.c.owner.not_in(alive)).values(owner=self.owner)
             return c.execute(take).rowcount
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Engine, Select, and_, func, inspect, select
+from sqlalchemy import Engine, Row, Select, and_, func, inspect, select
 
 from connectors.desk.database import VERSION_TABLE
-from connectors.desk.schema import CHANNEL, DECISION, OUTBOX, REVISION
+from connectors.desk.schema import CHANNEL, DECISION, OUTBOX, REVISION, UNDELIVERED
 from pipeline.contracts import codec
 from pipeline.contracts.records import Alert
 
@@ -111,10 +112,19 @@ class Archive:
             .order_by(OUTBOX.c.revision, OUTBOX.c.id)
         )
         with self._engine.connect() as c:
-            return tuple(
-                Fate(r.revision, r.label, r.state, r.attempts, r.repeats, r.finished_at, r.note)
-                for r in c.execute(query)
-            )
+            return tuple(_fate(row) for row in c.execute(query))
+
+    def undelivered(self) -> dict[str, tuple[Fate, ...]]:
+        """Messages that ended without reaching anybody, by the id of their alert."""
+        query = (
+            select(OUTBOX, CHANNEL.c.label)
+            .join(CHANNEL, CHANNEL.c.id == OUTBOX.c.channel_id)
+            .where(OUTBOX.c.state.in_(UNDELIVERED))
+            .order_by(OUTBOX.c.alert_id, OUTBOX.c.revision, OUTBOX.c.id)
+        )
+        with self._engine.connect() as c:
+            rows = groupby(c.execute(query), key=lambda row: str(row.alert_id))
+            return {alert_id: tuple(_fate(row) for row in of_it) for alert_id, of_it in rows}
 
     def decisions(self, alert_id: str) -> tuple[Decided, ...]:
         """Each decision about an episode, in order."""
@@ -133,3 +143,7 @@ class Archive:
         with self._engine.connect() as c:
             for row in c.execution_options(yield_per=100).execute(query):
                 yield codec.decode(Alert, bytes(row.record))
+
+
+def _fate(r: Row[Any]) -> Fate:
+    return Fate(r.revision, r.label, r.state, r.attempts, r.repeats, r.finished_at, r.note)

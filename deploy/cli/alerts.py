@@ -13,7 +13,7 @@ from deploy.errors import Fault, Refused, WrongUse
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from connectors.desk.archive import Archive
+    from connectors.desk.archive import Archive, Fate
 
 AsJson = Annotated[bool, typer.Option("--json", help="One alert record a line.")]
 
@@ -32,6 +32,10 @@ def list_alerts(
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the latest first.")] = 20,
     *,
     still_open: Annotated[bool, typer.Option("--open", help="Only those not closed.")] = False,
+    undelivered: Annotated[
+        bool,
+        typer.Option("--undelivered", help="Only those with a message refused, dead or dropped."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List episodes, the latest first, each with its newest revision.
@@ -44,10 +48,13 @@ def list_alerts(
 
     with _archive() as archive:
         # All when filtered: what is open may be older than what is listed.
-        found = archive.newest(topic, None if still_open else limit)
+        found = archive.newest(topic, None if still_open or undelivered else limit)
+        failed = archive.undelivered() if undelivered else {}
     if still_open:
-        found = tuple(a for a in found if a.state is not AlertState.CLOSED)[:limit]
-    for a in found:
+        found = tuple(a for a in found if a.state is not AlertState.CLOSED)
+    if undelivered:
+        found = tuple(a for a in found if a.alert_id in failed)
+    for a in found[:limit]:
         if as_json:
             typer.echo(codec.encode(a).decode())
             continue
@@ -56,9 +63,13 @@ def list_alerts(
             f"{a.state:<12}  {clean(a.topic, 30):<14}  rev {a.revision:<3} "
             f"{a.observed.independent} stories, usual {a.expected:.1f}"
         )
+        for fate in failed.get(a.alert_id, ()):
+            typer.echo(f"  {_told(fate)}")
     if not found:
-        on = "" if topic is None else f" on {topic}"
-        typer.echo(f"no alert{on} is open" if still_open else f"no alert{on} yet", err=True)
+        what = f"no alert{'' if topic is None else f' on {topic}'}"
+        what += " that is open" if still_open and undelivered else ""
+        ends = "is undelivered" if undelivered else "is open" if still_open else "yet"
+        typer.echo(f"{what} {ends}", err=True)
 
 
 def show(
@@ -95,13 +106,7 @@ def show(
         )
     typer.echo("\nMessages")
     for f in fates:
-        when = f" at {f.finished_at:%Y-%m-%d %H:%M:%S}" if f.finished_at else ""
-        again = f", {f.repeats} after a crash" if f.repeats else ""
-        note = f": {clean(f.note, 200)}" if f.note else ""
-        typer.echo(
-            f"  {f.revision}  {clean(f.channel, 60)}: {f.state}{when}, "
-            f"attempts {f.attempts}{again}{note}"
-        )
+        typer.echo(f"  {_told(f)}")
     held = [d for d in decisions if d.action != "send"]
     if held:
         typer.echo("\nHeld back")
@@ -127,6 +132,19 @@ def export(
         with written(out) as file:
             for alert in archive.all_revisions():
                 file.write(codec.encode(alert).decode() + "\n")
+
+
+def _told(fate: Fate) -> str:
+    """What became of one message, as a line."""
+    from connectors.desk.plain import clean
+
+    when = f" at {fate.finished_at:%Y-%m-%d %H:%M:%S}" if fate.finished_at else ""
+    again = f", {fate.repeats} after a crash" if fate.repeats else ""
+    note = f": {clean(fate.note, 200)}" if fate.note else ""
+    return (
+        f"{fate.revision}  {clean(fate.channel, 60)}: {fate.state}{when}, "
+        f"attempts {fate.attempts}{again}{note}"
+    )
 
 
 def _one(archive: Archive, start: str) -> str:

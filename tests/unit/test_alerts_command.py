@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from connectors.desk.channels.base import ChannelKind
 from connectors.desk.database import database_url, migrate, open_database
+from connectors.desk.schema import OutboxState
+from connectors.desk.store import ChannelRow, Store
 from deploy.cli.alerts import list_alerts, show
 from deploy.errors import Refused
+from pipeline.contracts import codec
+from pipeline.contracts.records import Alert, AlertState
+
+ALERT = codec.decode(
+    Alert, (Path(__file__).parents[1] / "golden" / "desk" / "alert.json").read_bytes()
+)
+CHANNELS = (
+    ChannelRow("console", ChannelKind.CONSOLE, "console"),
+    ChannelRow("hook", ChannelKind.WEBHOOK, "a hook"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -53,3 +68,56 @@ def test_an_empty_list_says_what_of(
 def test_an_alert_that_is_not_there_is_not_found() -> None:
     with pytest.raises(Refused, match="no alert begins with 3f2a"):
         show("3f2a")
+
+
+@pytest.mark.usefixtures("_tables")
+@pytest.mark.parametrize(
+    ("still_open", "said"),
+    [(False, "no alert is undelivered\n"), (True, "no alert that is open is undelivered\n")],
+)
+def test_where_all_arrived_nothing_is_undelivered(
+    still_open: bool, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    list_alerts(still_open=still_open, undelivered=True)
+
+    assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.usefixtures("_tables")
+def test_alerts_with_a_message_that_reached_nobody_are_listed_with_what_became_of_it(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alerts = [
+        replace(ALERT, alert_id=name, raised_at=ALERT.raised_at + timedelta(hours=n))
+        for n, name in enumerate(("refused", "sent", "waiting", "dead", "closed-dead"))
+    ]
+    alerts[-1] = replace(alerts[-1], state=AlertState.CLOSED)
+    now = ALERT.revised_at
+    engine = open_database(database_url(home, None))
+    store = Store(engine)
+    store.start(CHANNELS, now)
+    store.take(alerts, CHANNELS, now)
+    ends = {"refused": OutboxState.REFUSED, "dead": OutboxState.DEAD, "sent": OutboxState.SENT}
+    for channel in CHANNELS:
+        while (row := store.claim(channel.id, now)) is not None:
+            end = ends.get(row.alert_id.removeprefix("closed-"))
+            if channel.id == "console":
+                store.finish(row.id, OutboxState.SENT, now, None)
+            elif end is None:
+                store.postpone(row.id, now + timedelta(hours=1), "later")
+            else:
+                store.finish(row.id, end, now, "the receiver\nsaid no")
+    engine.dispose()
+
+    list_alerts(undelivered=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[::2]] == ["closed-dead", "dead", "refused"]
+    assert lines[-1].startswith(f"  {ALERT.revision}  a hook: refused at ")
+    assert lines[-1].endswith("attempts 1: the receiver said no")
+
+    list_alerts(undelivered=True, still_open=True, limit=1, as_json=True)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert codec.decode(Alert, line.encode()) == alerts[3]
+
+    list_alerts()
+    assert len(capsys.readouterr().out.splitlines()) == 5

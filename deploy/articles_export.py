@@ -1,4 +1,7 @@
-"""An archive out of the running system: what Kafka still holds, in the order in which it came."""
+"""Archives out of the running system: what Kafka still holds, in the order in which it came.
+
+Articles, and the feed reports beside them: with both, `backtest` decides as the service did.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import heapq
 import io
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,14 +17,14 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
-from connectors.bus.base import Message, Start, drain
+from connectors.bus.base import Start, drain
 from connectors.bus.kafka import KafkaSubscriber
 from deploy.errors import Fault, WrongUse
 from deploy.output import written
-from pipeline.contracts.codec import decode, format_time, to_dict
+from pipeline.contracts.codec import SCHEMA, decode, format_time, to_dict
 from pipeline.contracts.errors import DecodeError
-from pipeline.contracts.records import Article, TaggedArticle
-from pipeline.contracts.topics import ARTICLES, TAGGED
+from pipeline.contracts.records import Article, FeedStatus, TaggedArticle
+from pipeline.contracts.topics import ARTICLES, FEEDS, TAGGED
 
 _LEVEL = 10  # of Zstandard: half the size of the fastest, at 50 MB/s
 
@@ -30,7 +33,7 @@ _LEVEL = 10  # of Zstandard: half the size of the fastest, at 50 MB/s
 class Exported:
     """What an export wrote."""
 
-    articles: int
+    records: int
     unreadable: int
     """Messages that are no records; they are in the dead letters."""
 
@@ -52,9 +55,34 @@ def export(
         WrongUse: nothing can be written there.
         Fault: the disk is full.
     """
+    if tagged:
+        # Times of tagged articles are their sender's: those have to be read to the end.
+        return _export(bootstrap, TAGGED, out, since, until, _tagged_line, drain_all=True)
+    return _export(bootstrap, ARTICLES, out, since, until, _article_line)
+
+
+def export_statuses(
+    bootstrap: str, out: Path, since: datetime | None = None, until: datetime | None = None
+) -> Exported:
+    """Write the feed reports that Kafka appended from ``since`` on and before ``until`` to ``out``.
+
+    As `export`; a line is a `FeedStatus` record and ``fetched_at``, the time of appending.
+    """
+    return _export(bootstrap, FEEDS, out, since, until, status_line)
+
+
+def _export(
+    bootstrap: str,
+    topic: str,
+    out: Path,
+    since: datetime | None,
+    until: datetime | None,
+    line_of: Callable[[bytes | None, datetime], dict[str, Any]],
+    *,
+    drain_all: bool = False,
+) -> Exported:
     if not out.parent.is_dir():
-        raise WrongUse(f"{out.parent} is no folder: make it, or give another --out")
-    topic = TAGGED if tagged else ARTICLES
+        raise WrongUse(f"{out.parent} is no folder: make it, or name another file")
     subscriber = KafkaSubscriber(
         bootstrap, (topic,), client_id="straitwatch-export", start=since or Start.EARLIEST
     )
@@ -62,14 +90,15 @@ def export(
     try:
         with _told(out), ExitStack() as stack:
             spools: dict[int, IO[str]] = {}
-            # Times of tagged articles are their sender's: those have to be read to the end.
-            for message in drain(subscriber, before=None if tagged else until):
+            for message in drain(subscriber, before=None if drain_all else until):
                 if until is not None and message.timestamp >= until:
                     continue
-                line = _line(message, tagged)
-                if line is None:
+                try:
+                    raw = line_of(message.value, message.timestamp.astimezone(UTC))
+                except DecodeError:
                     unreadable += 1
                     continue
+                line = json.dumps(raw, ensure_ascii=False)
                 spool = spools.get(message.partition)
                 if spool is None:
                     spool = stack.enter_context(
@@ -110,19 +139,21 @@ def archive_line(article: Article, appended: datetime) -> dict[str, Any]:
     }
 
 
-def _line(message: Message, tagged: bool) -> str | None:
-    appended = message.timestamp.astimezone(UTC)
-    try:
-        if tagged:
-            record = decode(TaggedArticle, message.value)
-            extra = to_dict(record)
-            del extra["article"]
-            raw = archive_line(record.article, appended) | {"language": extra.pop("lang")} | extra
-        else:
-            raw = archive_line(decode(Article, message.value), appended)
-    except DecodeError:
-        return None
-    return json.dumps(raw, ensure_ascii=False)
+def status_line(value: bytes | None, appended: datetime) -> dict[str, Any]:
+    """A feed report as it stands on Kafka, and when the pipeline came to know of it."""
+    record = decode(FeedStatus, value)
+    return {"schema": SCHEMA, **to_dict(record), "fetched_at": format_time(appended)}
+
+
+def _article_line(value: bytes | None, appended: datetime) -> dict[str, Any]:
+    return archive_line(decode(Article, value), appended)
+
+
+def _tagged_line(value: bytes | None, appended: datetime) -> dict[str, Any]:
+    record = decode(TaggedArticle, value)
+    extra = to_dict(record)
+    del extra["article"]
+    return archive_line(record.article, appended) | {"language": extra.pop("lang")} | extra
 
 
 @contextmanager
@@ -131,7 +162,7 @@ def _told(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as e:
-        raise Fault(f"{out}: {e.strerror or e}; give another --out") from e
+        raise Fault(f"{out}: {e.strerror or e}; name another file") from e
 
 
 def in_order(spools: Mapping[int, IO[str]]) -> Iterator[str]:

@@ -60,7 +60,7 @@ class Replay:
     def run(
         self,
         articles: Iterable[Article],
-        statuses: Iterable[FeedStatus] | None,
+        statuses: Iterable[tuple[datetime, FeedStatus]] | None,
         clock: Callable[[Article], datetime] = lambda article: article.seen_at,
     ) -> Iterator[Decided]:
         """Decide everything, in order.
@@ -68,7 +68,8 @@ class Replay:
         Args:
             articles: in the order in which they were seen; one seen earlier than the one before it
                 counts as seen with it.
-            statuses: in the order of their buckets; None derives them from the articles alone.
+            statuses: each with the time at which the pipeline came to know of it, in that order;
+                None derives them from the articles alone.
             clock: when the pipeline came to know of an article: in the service, Kafka's time.
         """
         reports = None if statuses is None else iter(statuses)
@@ -79,15 +80,15 @@ class Replay:
             self._clock = max(self._clock, clock(article))
             if reports is None:
                 for status in derived.seen(self._clock, article):
-                    yield from self._report(status)
+                    yield from self._report(status.bucket + BUCKET, status)
             else:
-                while pending is not None and pending.bucket + BUCKET <= self._clock:
-                    yield from self._report(pending)
+                while pending is not None and pending[0] <= self._clock:
+                    yield from self._report(*pending)
                     pending = next(reports, None)
             yield from self._article(article)
         if reports is None:
             for status in derived.rest():
-                yield from self._report(status)
+                yield from self._report(status.bucket + BUCKET, status)
         yield from self._finish()
 
     def spread(self, topic: str) -> tuple[float, float]:
@@ -132,8 +133,7 @@ class Replay:
                 yield from topic.advance(self._clock)
                 topic.hear(tagged, self._clock)
 
-    def _report(self, status: FeedStatus) -> Iterator[Decided]:
-        at = status.bucket + BUCKET
+    def _report(self, at: datetime, status: FeedStatus) -> Iterator[Decided]:
         for topic in self._topics.values():
             yield from topic.advance(at)
             topic.hear(status, at)

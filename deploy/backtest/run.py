@@ -6,17 +6,17 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from deploy.archive import YEARS, Archive
 from deploy.backtest.outputs import AlertsFile, Episode, SeriesFile, TaggedFile, plain
-from deploy.backtest.replay import Replay, Rules
+from deploy.backtest.replay import BUCKET, Replay, Rules
 from deploy.backtest.truth import Notification, Score, Truth, score
 from deploy.errors import Refused, WrongUse
 from deploy.output import written
-from pipeline.contracts.codec import decode
+from pipeline.contracts.codec import decode, parse_time
 from pipeline.contracts.errors import DecodeError
 from pipeline.contracts.records import Alert, Article, FeedStatus, SeriesPoint
 from pipeline.rules.alerts.detector import DETECTOR_VERSION
@@ -157,8 +157,11 @@ def write_summary(summary: dict[str, Any], out: Path) -> None:
         file.write("\n")
 
 
-def read_statuses(path: Path) -> Iterator[FeedStatus]:
-    """`FeedStatus` records, a line each.
+def read_statuses(path: Path) -> Iterator[tuple[datetime, FeedStatus]]:
+    """`FeedStatus` records, a line each, and when the pipeline came to know of each.
+
+    That is ``fetched_at``, as `articles export` writes it, and the bucket's end where it is not
+    told; a report earlier than the one above it counts as known with that.
 
     Raises:
         Refused: there is no such file.
@@ -171,7 +174,8 @@ def read_statuses(path: Path) -> Iterator[FeedStatus]:
     return _statuses(path, file)
 
 
-def _statuses(path: Path, file: Any) -> Iterator[FeedStatus]:
+def _statuses(path: Path, file: Any) -> Iterator[tuple[datetime, FeedStatus]]:
+    known = datetime.min.replace(tzinfo=UTC)
     with file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
@@ -182,7 +186,21 @@ def _statuses(path: Path, file: Any) -> Iterator[FeedStatus]:
                 raise WrongUse(f"{path}:{number}: no feed status: {e.detail}") from e
             if status.bucket.year not in YEARS:
                 raise WrongUse(f"{path}:{number}: a bucket in the year {status.bucket.year}")
-            yield status
+            known = max(known, _known_at(status, line, f"{path}:{number}"))
+            yield known, status
+
+
+def _known_at(status: FeedStatus, line: bytes, where: str) -> datetime:
+    told = json.loads(line).get("fetched_at")
+    if told is None:
+        return status.bucket + BUCKET
+    try:
+        at = parse_time(told)
+    except (TypeError, ValueError) as e:
+        raise WrongUse(f"{where}: fetched_at: {e}") from e
+    if at.year not in YEARS:
+        raise WrongUse(f"{where}: fetched_at in the year {at.year}")
+    return at
 
 
 def _notifications(episodes: dict[str, Episode]) -> Iterator[Notification]:

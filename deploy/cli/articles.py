@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from deploy.articles_export import Exported
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +38,13 @@ def export(
     tagged: Annotated[
         bool, typer.Option("--tagged", help="Only articles on a topic, with their tags.")
     ] = False,
+    feeds_status: Annotated[
+        Path | None,
+        typer.Option(
+            "--feeds-status",
+            help="Write the feed reports of the same time too, for `backtest --feed-status`.",
+        ),
+    ] = None,
 ) -> None:
     """Write what Kafka still holds as an archive for `backtest` and `feeds import-archive`.
 
@@ -42,20 +52,29 @@ def export(
     """
     from connectors.bus.errors import BusError
     from deploy.articles_export import export as run
-    from deploy.errors import Fault
+    from deploy.articles_export import export_statuses
+    from deploy.errors import Fault, WrongUse
     from deploy.local.running import kafka_of
     from deploy.settings import load
 
     begin, end = _time("--since", since), _time("--until", until)
+    if feeds_status is not None and feeds_status.resolve() == out.resolve():
+        raise WrongUse(f"{out}: is both --out and --feeds-status; give each a file of its own")
     settings = load()
     bootstrap = kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka)
     try:
         done = run(bootstrap, out, begin, end, tagged)
+        _tell(done, "articles")
+        if feeds_status is not None:
+            _tell(export_statuses(bootstrap, feeds_status, begin, end), "feed reports")
     except BusError as e:
         raise Fault(f"{e}; is the service running (`straitwatch up`)?") from e
-    typer.echo(f"straitwatch: {done.articles} articles", err=True)
+
+
+def _tell(done: Exported, what: str) -> None:
+    typer.echo(f"straitwatch: {done.records} {what}", err=True)
     if done.unreadable:
-        typer.echo(f"straitwatch: {done.unreadable} messages are no articles", err=True)
+        typer.echo(f"straitwatch: {done.unreadable} messages are no {what}", err=True)
 
 
 def _time(option: str, text: str | None) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -32,7 +33,10 @@ def test_a_backtest_with_the_same_feed_status_gives_the_pipelines_alerts(
     decided = list(
         replay.run(
             (decode(Article, value) for *_, value in records),
-            (decode(FeedStatus, r.value) for r in feeds.records[0]),
+            (
+                (datetime.fromtimestamp(r.append_ms / 1000, UTC), decode(FeedStatus, r.value))
+                for r in feeds.records[0]
+            ),
         )
     )
 

@@ -75,6 +75,10 @@ class Dispatcher:
         row = self._store.claim(self._row.id, now)
         if row is None:
             due = self._store.next_due(self._row.id)
+            if due is not None and due - now > self._policy.longest_wait:
+                log.warning("%s: the clock was set back; what waits is due now", self._row.label)
+                self._store.hasten(self._row.id, now)
+                return timedelta(0)
             # One that is due and not claimed waits for an earlier revision, which is not due yet.
             return _LOOK_AGAIN if due is None else max(due - now, timedelta(milliseconds=200))
         alert = codec.decode(Alert, row.record)

@@ -43,6 +43,11 @@ class DeliveryPolicy:
     longest_retry_after: timedelta = timedelta(hours=1)
     """What a receiver may ask for; more would silence it for days."""
 
+    @property
+    def longest_wait(self) -> timedelta:
+        """No message is put off for longer: one that is was put off by another clock."""
+        return max(self.message.longest, self.longest_retry_after)
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:

@@ -192,7 +192,7 @@ class Store:
         self._settle(row_id, state=OutboxState.WAITING, due_at=due_at, note=note)
 
     def hasten(self, channel_id: str, now: datetime) -> None:
-        """A channel works again: its waiting messages are due."""
+        """The waiting messages of a channel are due: it works again, or the clock was set back."""
         with self._turn, self._engine.begin() as c:
             c.execute(
                 update(OUTBOX)

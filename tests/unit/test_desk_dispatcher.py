@@ -254,6 +254,28 @@ def test_a_clock_that_is_set_back_silences_no_channel(bench: Bench) -> None:
     assert channel.got == [first, f"another-{ALERT.revision}", first]
 
 
+def test_messages_put_off_by_a_clock_that_was_set_back_since_are_due(bench: Bench) -> None:
+    longest = DeliveryPolicy().longest_retry_after
+    bench.take(revision(1, "asked"), revision(1, "put-off"), revision(1, "new"))
+    for wait in (longest, longest + timedelta(seconds=1)):
+        row = bench.store.claim(ROW.id, START)
+        assert row is not None
+        bench.store.postpone(row.id, START + wait, "away")
+    channel = FakeChannel()
+    # A desk that starts anew has no failure whose end would hasten them.
+    dispatcher = bench.dispatcher(channel)
+
+    bench.work(dispatcher)
+    assert channel.got == ["new-1"], "as long as a receiver may ask for is waited"
+
+    bench.clock = clock = FakeClock(START - timedelta(hours=5))
+    dispatcher = bench.dispatcher(channel)
+    bench.work(dispatcher)
+
+    assert clock.now() == START - timedelta(hours=5)
+    assert channel.got == ["new-1", "asked-1", "put-off-1"]
+
+
 def test_what_was_being_sent_when_the_desk_died_is_sent_again_and_told(bench: Bench) -> None:
     bench.take(revision(1))
     assert bench.store.claim(ROW.id, bench.clock.now()) is not None

@@ -16,7 +16,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 
@@ -38,6 +38,7 @@ _RECOVER_AT_ONCE: Final = 100  # polls whose bytes are read into memory together
 
 T = TypeVar("T")
 U = TypeVar("U")
+_Batch: TypeAlias = list[tuple[T, asyncio.Future[U]]]
 
 
 class Batcher(Generic[T, U]):
@@ -58,11 +59,15 @@ class Batcher(Generic[T, U]):
         self._executor = executor
         self._most = most
         self._weigh = weigh
-        self._waiting: list[tuple[T, asyncio.Future[U]]] = []
+        self._waiting: _Batch[T, U] = []
         self._task: asyncio.Task[None] | None = None
 
     async def __call__(self, item: T) -> U:
-        """The result for ``item``; an error of a batch is the error of each of its items."""
+        """The result for ``item``.
+
+        When a batch fails, its items are done again one by one, so that one which nothing can be
+        done with is an error of its own only. A database that is away fails them all.
+        """
         future: asyncio.Future[U] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._task is None:
@@ -70,25 +75,35 @@ class Batcher(Generic[T, U]):
         return await future
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
                 batch = self._next()
-                items = [item for item, _ in batch]
-                try:
-                    results = await loop.run_in_executor(self._executor, self._work, items)
-                except Exception as e:  # noqa: BLE001 - handed on to those who asked
-                    for _, future in batch:
-                        if not future.done():
-                            future.set_exception(e)
-                else:
-                    for (_, future), result in zip(batch, results, strict=True):
-                        if not future.done():
-                            future.set_result(result)
+                if (error := await self._do(batch)) is None:
+                    continue
+                parts = [[one] for one in batch]
+                if len(parts) == 1 or isinstance(error, sa.exc.OperationalError):
+                    _fail(batch, error)
+                    continue
+                for part in parts:
+                    if (error := await self._do(part)) is not None:
+                        _fail(part, error)
         finally:
             self._task = None
 
-    def _next(self) -> list[tuple[T, asyncio.Future[U]]]:
+    async def _do(self, batch: _Batch[T, U]) -> Exception | None:
+        """Do a batch and give each its result; what went wrong with it, and none has one."""
+        items = [item for item, _ in batch]
+        try:
+            loop = asyncio.get_running_loop()
+            results = await loop.run_in_executor(self._executor, self._work, items)
+        except Exception as e:  # noqa: BLE001 - handed on to those who asked
+            return e
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+        return None
+
+    def _next(self) -> _Batch[T, U]:
         weight = taken = 0
         while taken < len(self._waiting) and weight < self._most:
             weight += self._weigh(self._waiting[taken][0])
@@ -248,6 +263,12 @@ class Journal:
             out.append(outcomes[start : start + len(batch)])
             start += len(batch)
         return out
+
+
+def _fail(batch: _Batch[T, U], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(error)
 
 
 def _rows(poll: FinishedPoll) -> int:

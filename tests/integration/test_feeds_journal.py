@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from connectors.bus.memory import MemoryBus, MemoryPublisher
 from connectors.feeds.errors import LeaseLostError
 from connectors.feeds.feed_list import Feed, FeedList
-from connectors.feeds.journal import Journal
+from connectors.feeds.journal import Batcher, Journal
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.records import Effect, FinishedPoll, Outgoing
 from connectors.feeds.state.store import LEASE_SECONDS, FeedStore
@@ -144,3 +144,37 @@ def test_a_recovery_leaves_alone_what_is_under_way(store: LossyStore) -> None:
         await commit
 
     assert _sent(_with_journal(store, scene)) == [b"0-0"]
+
+
+def test_an_item_that_nothing_can_be_done_with_fails_alone() -> None:
+    done: list[list[int]] = []
+
+    def work(items: Sequence[int]) -> list[float]:
+        done.append(list(items))
+        return [1 / item for item in items]
+
+    async def scene() -> list[float | BaseException]:
+        with ThreadPoolExecutor(1) as executor:
+            batcher = Batcher(work, executor)
+            return await asyncio.gather(*map(batcher, (1, 0, 2)), return_exceptions=True)
+
+    first, second, third = asyncio.run(scene())
+    assert (first, third) == (1, 0.5)
+    assert isinstance(second, ZeroDivisionError)
+    assert done == [[1, 0, 2], [1], [0], [2]]
+
+
+def test_a_database_that_is_away_is_asked_once_for_a_batch() -> None:
+    done: list[list[int]] = []
+
+    def work(items: Sequence[int]) -> list[int]:
+        done.append(list(items))
+        raise _lost()
+
+    async def scene() -> list[int | BaseException]:
+        with ThreadPoolExecutor(1) as executor:
+            batcher = Batcher(work, executor)
+            return await asyncio.gather(*map(batcher, (1, 2)), return_exceptions=True)
+
+    assert all(isinstance(e, sa.exc.OperationalError) for e in asyncio.run(scene()))
+    assert done == [[1, 2]]

@@ -5,7 +5,8 @@ FeedsError
 ├── BlockedError          an address inside, or a port that no feed lives on
 ├── NoHttpError           an answer that HTTP does not have
 ├── FeedListError    faults of a feed list, one line each
-└── LeaseLostError        another connector polls this feed now
+├── LeaseLostError        another connector polls this feed now
+└── UnreadablePollError   a row of the journal that is none
 """
 
 from __future__ import annotations
@@ -33,6 +34,15 @@ class FeedListError(FeedsError):
     def __init__(self, faults: tuple[str, ...]) -> None:
         super().__init__("; ".join(faults))
         self.faults = faults
+
+
+class UnreadablePollError(FeedsError):
+    """A poll in the journal is not in the form in which we write them: its feed waits for it."""
+
+    def __init__(self, poll_id: str, feed_id: str, why: str) -> None:
+        super().__init__(f"poll {poll_id} of {feed_id} cannot be read: {why}")
+        self.poll_id = poll_id
+        self.feed_id = feed_id
 
 
 class LeaseLostError(FeedsError):

@@ -22,7 +22,8 @@ import sqlalchemy as sa
 
 from connectors.bus.base import Publisher
 from connectors.bus.errors import BusError, DeliveryFailed
-from connectors.feeds.errors import LeaseLostError
+from connectors.feeds.errors import LeaseLostError, UnreadablePollError
+from connectors.feeds.state.database import damage_of
 from connectors.feeds.state.journal_rows import chunks
 from connectors.feeds.state.records import FinishedPoll, Outgoing
 from connectors.feeds.state.store import ACCEPTED, REJECTED, FeedStore
@@ -34,6 +35,8 @@ UNDELIVERABLE: Final = "undeliverable"
 """The reason of an article that Kafka never takes: too large for the topic as it is set."""
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 15.0  # seconds: Kafka that is back is used within that time
+_STUCK_PAUSE: Final = 3600.0
+"""Seconds until a poll that could not be completed is tried again: each try sends its articles."""
 _RECOVER_AT_ONCE: Final = 100  # polls whose bytes are read into memory together
 
 T = TypeVar("T")
@@ -136,6 +139,8 @@ class Journal:
         self._complete = Batcher(self._complete_all, database, weigh=_rows)
         self._send = Batcher(self._send_all, self._bus_thread, most=50)
         self._open: set[str] = set()  # polls that somebody here brings to their end
+        self._stuck: dict[str, float] = {}
+        """Polls that could not be completed, and when it is tried again."""
         self.kafka_away = asyncio.Event()
         """Set while deliveries fail."""
 
@@ -161,20 +166,57 @@ class Journal:
 
         That is what a crash left, what was taken over from another connector, and what a fault of
         ours dropped half-way. Returns how many articles were sent again.
+
+        A poll that breaks our own code is logged and stays for an hour, or until the next start:
+        its feed is not asked meanwhile, all others are.
+
+        Raises:
+            sqlalchemy.exc.DatabaseError: the database is away (OperationalError), or damaged.
         """
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(None, self._store.pending_ids)
-        left = [i for i in found if i not in self._open]
+        now = self._clock.monotonic()
+        self._stuck = {i: at for i, at in self._stuck.items() if at > now}
+        left = [i for i in found if i not in self._open and i not in self._stuck]
         self._open.update(left)
         again = 0
         try:
             for chunk in chunks(left, _RECOVER_AT_ONCE):
-                polls = await loop.run_in_executor(None, self._store.pending, chunk)
-                again += sum(len(p.messages) for p in polls)
-                await asyncio.gather(*(self._finish(p) for p in polls))
+                polls = await self._read(chunk)
+                ends = await asyncio.gather(
+                    *(self._finish(p) for p in polls), return_exceptions=True
+                )
+                for poll, end in zip(polls, ends, strict=True):
+                    if isinstance(end, BaseException):
+                        self._stays(poll.poll_id, poll.effect.feed_id, end)
+                    else:
+                        again += len(poll.messages)
         finally:
             self._open.difference_update(left)
         return again
+
+    async def _read(self, poll_ids: Sequence[str]) -> list[FinishedPoll]:
+        """Those of the polls that can be read."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(None, self._store.pending, poll_ids)
+        except UnreadablePollError as e:
+            if len(poll_ids) == 1:
+                self._stays(e.poll_id, e.feed_id, e)
+                return []
+        return [poll for i in poll_ids for poll in await self._read([i])]
+
+    def _stays(self, poll_id: str, feed_id: str, error: BaseException) -> None:
+        away = isinstance(error, sa.exc.OperationalError) or damage_of(error)
+        if away or not isinstance(error, Exception):
+            raise error  # nothing that one poll is to blame for
+        self._stuck[poll_id] = self._clock.monotonic() + _STUCK_PAUSE
+        _LOG.error(
+            "a poll of %s stays in the journal (%s), and the feed is not asked before it is gone",
+            feed_id,
+            poll_id,
+            exc_info=error,
+        )
 
     async def _finish(self, poll: FinishedPoll) -> object:
         """Steps 2 and 3 of a poll that is in the journal, or has no articles; whether it counted.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from connectors.feeds.journal import Batcher, Journal
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.records import Effect, FinishedPoll, Outgoing
 from connectors.feeds.state.store import LEASE_SECONDS, FeedStore
+from connectors.feeds.state.tables import JOURNAL
 from pipeline.contracts.clock import FakeClock
 from pipeline.contracts.topics import ARTICLES, topic_specs
 
@@ -178,3 +180,62 @@ def test_a_database_that_is_away_is_asked_once_for_a_batch() -> None:
 
     assert all(isinstance(e, sa.exc.OperationalError) for e in asyncio.run(scene()))
     assert done == [[1, 2]]
+
+
+class StubbornStore(LossyStore):
+    """Breaks on the polls of one feed, as a fault of ours would."""
+
+    breaks_on = "f0"
+
+    def complete(self, polls: Sequence[FinishedPoll]) -> set[str]:
+        if any(p.effect.feed_id == self.breaks_on for p in polls):
+            raise ZeroDivisionError
+        return super().complete(polls)
+
+
+def test_a_poll_that_cannot_be_completed_stays_and_holds_no_other_up(
+    store: LossyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.journal([_poll(0, 1), _poll(1, 2)], START)
+    stubborn = StubbornStore(store.engine)
+
+    async def scene(journal: Journal, bus: MemoryBus) -> None:
+        assert await journal.recover() == 2
+        assert "a poll of f0 stays in the journal (p0)" in caplog.text
+        assert await journal.recover() == 0
+        assert len(_sent(bus)) == 3  # nor is it sent again all the time
+        assert {r.feed_id for r in store.claim(START + 2 * LEASE_SECONDS, 9)} == {
+            f"f{n}" for n in range(1, 9)
+        }
+        stubborn.breaks_on = ""
+        journal._clock.advance(3601)
+        assert await journal.recover() == 1
+
+    _with_journal(stubborn, scene)
+    assert (store.totals().accepted, store.totals().pending) == (3, 0)
+
+
+def test_a_row_of_the_journal_that_cannot_be_read_holds_no_other_up(
+    store: LossyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.journal([_poll(n, 1) for n in range(3)], START)
+    with store.engine.begin() as c:
+        c.execute(sa.update(JOURNAL).where(JOURNAL.c.poll_id == "p1").values(effect="{"))
+
+    async def scene(journal: Journal, bus: MemoryBus) -> None:
+        assert await journal.recover() == 2
+
+    assert _sent(_with_journal(store, scene)) == [b"0-0", b"2-0"]
+    assert "poll p1 of f1 cannot be read" in caplog.text
+
+
+def test_a_recovery_in_a_damaged_state_file_says_so(store: LossyStore) -> None:
+    store.journal([_poll(0, 1)], START)
+    damage = sqlite3.DatabaseError("database disk image is malformed")
+    store.lose = {"complete": sa.exc.DatabaseError("DELETE", {}, damage)}
+
+    async def scene(journal: Journal, bus: MemoryBus) -> None:
+        with pytest.raises(sa.exc.DatabaseError, match="malformed"):
+            await journal.recover()
+
+    _with_journal(store, scene)

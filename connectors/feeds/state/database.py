@@ -95,6 +95,13 @@ def _suspect_file(engine: sa.Engine) -> Path:
     return path.with_name(path.name + _SUSPECT)
 
 
+def damage_of(error: BaseException) -> sa.exc.DatabaseError | None:
+    """``error`` if it says that SQLite's file is at fault, which only a start mends; else None."""
+    if type(error) is sa.exc.DatabaseError and error.orig is not None and _damage(error.orig):
+        return error
+    return None
+
+
 def _damage(error: BaseException) -> str | None:
     """What SQLite says when the file is at fault; None for all other errors."""
     text = str(error)

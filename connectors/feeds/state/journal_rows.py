@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from connectors.feeds.errors import UnreadablePollError
 from connectors.feeds.state.effects import insert_for, write_effects
 from connectors.feeds.state.records import Effect, FinishedPoll, Outgoing
 from connectors.feeds.state.tables import FEEDS, JOURNAL, PENDING
@@ -59,19 +60,27 @@ def write_journal(
 
 
 def read_journal(c: sa.Connection, owner: str, poll_ids: Sequence[str]) -> list[FinishedPoll]:
-    """Those of ``poll_ids`` that are in the journal in ``owner``'s name, with their exact bytes."""
-    query = sa.select(JOURNAL.c.poll_id, JOURNAL.c.effect).where(
+    """Those of ``poll_ids`` that are in the journal in ``owner``'s name, with their exact bytes.
+
+    Raises:
+        UnreadablePollError: one of them is not as we write them.
+    """
+    query = sa.select(JOURNAL.c.poll_id, JOURNAL.c.feed_id, JOURNAL.c.effect).where(
         JOURNAL.c.owner == owner, JOURNAL.c.poll_id.in_(poll_ids)
     )
     out = []
-    for poll_id, effect in c.execute(query.order_by(JOURNAL.c.poll_id)).all():
+    for poll_id, feed_id, text in c.execute(query.order_by(JOURNAL.c.poll_id)).all():
         messages = c.execute(
             sa.select(PENDING.c.key, PENDING.c.value)
             .where(PENDING.c.poll_id == poll_id)
             .order_by(PENDING.c.number)
         )
         sent = tuple(Outgoing(m.key, m.value) for m in messages)
-        out.append(FinishedPoll(poll_id, Effect.from_json(effect), sent))
+        try:
+            effect = Effect.from_json(text)
+        except (ValueError, TypeError, KeyError) as e:
+            raise UnreadablePollError(poll_id, feed_id, repr(e)) from e
+        out.append(FinishedPoll(poll_id, effect, sent))
     return out
 
 

@@ -28,7 +28,7 @@ from deploy.bench.articles import make_texts
 from deploy.bench.processor import FROM, TO, Meter, idle
 from deploy.demo.stage import Service, running, stage_environment
 from deploy.errors import Fault
-from deploy.local.job.pipeline_job import REPLAY_REQUEST
+from deploy.local.job.site import REPLAY_REQUEST
 from deploy.local.layout import Layout
 from deploy.topic_files import load_topics
 from pipeline.contracts import topics

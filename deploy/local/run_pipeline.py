@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from deploy.applied_topics import read_applied
 from deploy.errors import Fault, WrongUse
-from deploy.local.job.pipeline_job import JobRules, PipelineJob
+from deploy.local.job.pipeline_job import run_job
 from deploy.local.job.rules_status import (
     CHANGING,
     LIVE,
@@ -22,6 +22,7 @@ from deploy.local.job.rules_status import (
     RulesStatus,
     write_status,
 )
+from deploy.local.job.site import JobRules, JobSite
 from deploy.local.layout import Layout
 from deploy.local.plan import engine_setup
 from deploy.local.running import kafka_of
@@ -64,16 +65,18 @@ def run_on_our_engine(settings: Settings) -> None:
         except OSError as e:
             raise _full(settings, e) from e
         try:
-            PipelineJob(
-                setup,
-                kafka,
-                force.rules,
-                force.is_changed,
-                voice.emit,
-                # A start of workers on a busy machine moves nothing for a while.
-                stalled_seconds=2 * settings.hung_seconds,
-                readers=settings.readers,
-            ).run()
+            run_job(
+                JobSite(
+                    setup,
+                    kafka,
+                    force.rules,
+                    force.is_changed,
+                    voice.emit,
+                    # A start of workers on a busy machine moves nothing for a while.
+                    stalled_seconds=2 * settings.hung_seconds,
+                    readers=settings.readers,
+                )
+            )
         except Fault as e:
             # What cannot be written on a full disk is in the log.
             with suppress(OSError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploy.local.flink.checkpoints import CheckpointStore, JobNote
 from deploy.local.flink.rest import _root_cause
-from deploy.local.job.pipeline_job import _comparable
+from deploy.local.job.start import _comparable
 
 NOTE = JobNote("20261125T000000Z", "rules", {"a1": "Read"})
 

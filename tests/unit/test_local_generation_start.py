@@ -12,10 +12,13 @@ from deploy.errors import Fault
 from deploy.local.flink.checkpoints import JobNote
 from deploy.local.flink.engine import EnginePorts, EngineSetup
 from deploy.local.flink.rest import CheckpointView, FlinkAway, JobView
-from deploy.local.job import pipeline_job
+from deploy.local.job import start, watch
 from deploy.local.job.follow import Follow
 from deploy.local.job.generations import Generation, GenerationStore, TakeOver, Told
-from deploy.local.job.pipeline_job import JobRules, PipelineJob
+from deploy.local.job.pipeline_job import run_job
+from deploy.local.job.site import JobRules, JobSite
+from deploy.local.job.start import JobStart
+from deploy.local.job.watch import JobWatch
 from pipeline.rules.alerts.detector import DETECTOR_VERSION
 
 VERTICES = {"v1": "DetectSpikes, WriteAlerts"}
@@ -58,25 +61,25 @@ class FakeFlink:
 def flink(monkeypatch: pytest.MonkeyPatch) -> FakeFlink:
     fake = FakeFlink()
 
-    def submit(job: PipelineJob, generation: Generation) -> JobView:
+    def submit(_: JobStart, generation: Generation) -> JobView:
         fake.submitted.append(generation)
         fake.running = f"job-{len(fake.submitted)}"
         return fake.job(fake.running)
 
-    monkeypatch.setattr(PipelineJob, "_rest", fake)
-    monkeypatch.setattr(PipelineJob, "_submit", submit)
-    monkeypatch.setattr(pipeline_job, "hand_over", lambda *_: TakeOver({}, ()))
-    monkeypatch.setattr(pipeline_job, "note_counted", lambda *_: None)
-    monkeypatch.setattr(pipeline_job, "young_topics", lambda *_: [])
-    monkeypatch.setattr(pipeline_job, "_DRAIN_SECONDS", 0.0)
-    monkeypatch.setattr(pipeline_job.ports, "is_free", lambda _: True)
+    monkeypatch.setattr(JobSite, "rest", fake)
+    monkeypatch.setattr(JobStart, "_submit", submit)
+    monkeypatch.setattr(start, "hand_over", lambda *_: TakeOver({}, ()))
+    monkeypatch.setattr(start, "note_counted", lambda *_: None)
+    monkeypatch.setattr(watch, "young_topics", lambda *_: [])
+    monkeypatch.setattr(start, "_DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(start.ports, "is_free", lambda _: True)
     return fake
 
 
-def job(tmp_path: Path, events: list[dict[str, Any]], version: str = "r1") -> PipelineJob:
+def job(tmp_path: Path, events: list[dict[str, Any]], version: str = "r1") -> JobSite:
     setup = EngineSetup(tmp_path, tmp_path, tmp_path, EnginePorts(1, 2, 3, 4, 5, 6))
     setup.checkpoints.mkdir(exist_ok=True)
-    return PipelineJob(
+    return JobSite(
         setup,
         "kafka",
         JobRules(version, ("straits",), {}, 50.0),
@@ -88,9 +91,9 @@ def job(tmp_path: Path, events: list[dict[str, Any]], version: str = "r1") -> Pi
 def take_up(tmp_path: Path, version: str = "r1") -> dict[str, Any]:
     """What a start says of the job that runs then."""
     events: list[dict[str, Any]] = []
-    made = job(tmp_path, events, version)
-    if made._attach() is None:
-        made._start()
+    made = JobStart(job(tmp_path, events, version))
+    if made.attach() is None:
+        made.start()
     return events[-1]
 
 
@@ -117,10 +120,10 @@ def test_a_job_that_talks_to_another_kafka_is_ended_and_goes_on_from_its_checkpo
     take_up(tmp_path)
     folder = checkpoint(tmp_path, flink)
     events: list[dict[str, Any]] = []
-    moved = replace(job(tmp_path, events), kafka="elsewhere")
+    moved = JobStart(replace(job(tmp_path, events), kafka="elsewhere"))
 
-    assert moved._attach() is None
-    moved._start()
+    assert moved.attach() is None
+    moved.start()
 
     assert flink.cancelled == {"job-1"}
     assert (events[-1]["how"], events[-1]["checkpoint"]) == ("restored", str(folder))
@@ -133,17 +136,17 @@ def test_a_flink_of_the_user_that_does_not_answer_gets_no_second_job(
     theirs = replace(made, engine=replace(made.engine, flink="flink:8081"))
 
     with pytest.raises(Fault, match="no job"):
-        theirs.run()
+        run_job(theirs)
     assert flink.submitted == []
 
 
 def test_an_engine_of_ours_that_is_too_busy_to_answer_gets_no_second_job(
     tmp_path: Path, flink: FakeFlink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline_job.ports, "answers", lambda _: True)
+    monkeypatch.setattr(start.ports, "answers", lambda _: True)
 
     with pytest.raises(Fault, match="no job"):
-        job(tmp_path, []).run()
+        run_job(job(tmp_path, []))
     assert flink.submitted == []
 
 
@@ -164,7 +167,7 @@ def test_a_job_of_another_detector_is_ended_and_a_replay_follows(
 ) -> None:
     take_up(tmp_path)
     checkpoint(tmp_path, flink)
-    monkeypatch.setattr(pipeline_job, "DETECTOR_VERSION", DETECTOR_VERSION + "-next")
+    monkeypatch.setattr(start, "DETECTOR_VERSION", DETECTOR_VERSION + "-next")
 
     said = take_up(tmp_path)
 
@@ -262,7 +265,7 @@ def test_a_generation_is_live_once_it_has_told_until_its_start(
     tmp_path: Path, flink: FakeFlink
 ) -> None:
     events: list[dict[str, Any]] = []
-    made = job(tmp_path, events)
+    made = JobWatch(job(tmp_path, events))
     store = GenerationStore(tmp_path)
     generation = Generation("g", "r1", 100.0, "asked", {"straits": 0}, {})
     followed = Follow(flink, store, generation.topics)  # type: ignore[arg-type]

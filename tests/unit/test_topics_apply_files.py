@@ -21,7 +21,9 @@ from deploy.local.job.rules_status import (
     read_status,
     write_status,
 )
+from deploy.local.run_pipeline import _Force
 from deploy.local.supervise.home_lock import home_lock
+from deploy.settings import load
 from deploy.topic_files import PACKAGED, load_topics, rules_in_force
 from deploy.topics_apply import apply_topics
 
@@ -236,3 +238,19 @@ def test_applied_files_are_on_the_disk_before_the_pointer_names_them(
     assert (files, parent, after) == ("harbour.toml", "topics", "topics")
     assert part.startswith(".v1-")
     assert pointer.startswith(".current.json.")
+
+
+def test_a_running_pipeline_goes_on_with_its_rules_while_the_pointer_cannot_be_read(
+    tmp_path: Path, home: Path
+) -> None:
+    apply_topics(load_topics(folder_of(tmp_path, "mine")), 10)
+    force = _Force(load())
+    pointer = home / "topics" / "current.json"
+    pointer.write_text("")
+
+    assert not force.is_changed()
+    with pytest.raises(Fault, match="cannot be read"):
+        _Force(load())
+
+    apply_topics(load_topics(folder_of(tmp_path, "other", ', "quay"')), 10)
+    assert force.is_changed()

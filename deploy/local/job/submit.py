@@ -1,6 +1,6 @@
 """``python -m deploy.local.job.submit``: hand the job to the engine and follow it.
 
-A process of its own, since Beam's 140 MB are needed for some seconds only: `pipeline_job` starts
+A process of its own, since Beam's 140 MB are needed for some seconds only: `submitter` starts
 it, and ends it once the job runs. In: `JobOptions` as JSON. Out, a JSON line each: ``accepted``
 once the engine has the job, ``failed`` with the reason when it refuses it or the job ends.
 """

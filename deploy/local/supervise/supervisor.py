@@ -238,7 +238,7 @@ class Supervisor:
         except ValueError:
             return
         if event["event"] == "hung":
-            # Seen by a part that works with it: `PipelineJob` sees what the workers do.
+            # Seen by a part that works with it: `JobWatch` sees what the workers do.
             if (other := self._states.get(event.get("hung", ""))) is not None:
                 self._end_hung(other, str(event.get("reason")))
             return

@@ -48,6 +48,14 @@ def test_no_lock_names_an_index(lock: str) -> None:
     assert not re.search(r"--(extra-)?index-url|--find-links|://", (LOCKS / lock).read_text())
 
 
+def test_the_versions_of_python_that_are_told_are_those_that_the_start_script_takes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    told = {c.rpartition(" ")[2] for c in project["classifiers"] if ":: Python :: 3." in c}
+    taken = set(re.findall(r"\bpython(3\.\d+)\b", (ROOT / "run.sh").read_text()))
+
+    assert told == taken == {"3.11", "3.12", "3.13"}
+
+
 def test_a_missing_driver_is_told_with_a_command_that_brings_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -17,25 +17,26 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
 from connectors.feeds import schedule
-from connectors.feeds.accept import Accepted, accept, is_met_anew
+from connectors.feeds.accept import accept, is_met_anew
 from connectors.feeds.article_pages import ArticlePages
 from connectors.feeds.effects import Poll, effect_of
 from connectors.feeds.errors import LeaseLostError
 from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.http.address import parse_address
-from connectors.feeds.http.fetch import Fetcher, FetchResult, Outcome, Validators
+from connectors.feeds.http.fetch import Fetcher, Outcome, Validators
 from connectors.feeds.journal import Batcher, Journal
 from connectors.feeds.lanes import UNPROVEN_SHARE, Lanes, NoPlaceError, is_proven
 from connectors.feeds.moves import asked_url
-from connectors.feeds.parse.model import ParsedFeed
 from connectors.feeds.parse.pool import WorkerStartError
+from connectors.feeds.polling import Observer, Parser
 from connectors.feeds.schedule import Pace
+from connectors.feeds.state.database import damage_of
 from connectors.feeds.state.records import FeedRow, FinishedPoll, Outgoing, Seen
 from connectors.feeds.state.store import FeedStore
 from pipeline.contracts.clock import Clock, SystemClock
@@ -55,34 +56,6 @@ _MANY: Final = 100
 """Entries that are looked through aside: each takes 25 µs."""
 
 T = TypeVar("T")
-
-
-class Parser(Protocol):
-    """What turns bytes into entries: `parse.pool.ParsePool`."""
-
-    async def parse(
-        self,
-        data: bytes,
-        content_type: str | None = None,
-        url: str | None = None,
-        feed_id: str = "",
-        *,
-        proven: bool = True,
-    ) -> ParsedFeed:
-        """The document in ``data``."""
-        ...
-
-
-class Observer(Protocol):
-    """Who is told of every poll: metrics."""
-
-    def polled(self, feed: Feed, result: FetchResult, accepted: Accepted | None) -> None:
-        """A poll is over and lasting."""
-        ...
-
-    def document_rejected(self, reason: str) -> None:
-        """A document was no feed."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +117,8 @@ class Poller:
         """Feeds that were cut short: slow ones until they answer in time."""
         self._pages = pages
         self._nudged: set[str] = set()
+        self._damage: sa.exc.DatabaseError | None = None
+        """What a poll met in the state file: the connector ends with it, its next start mends."""
 
     async def use(self, feeds: FeedList) -> None:
         """Poll ``feeds`` from now on."""
@@ -153,11 +128,17 @@ class Poller:
         await self._in_database(self._store.sync_list, feeds, self._now(), spread)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Poll until ``stop``; polls under way are given up then, and lose nothing."""
+        """Poll until ``stop``; polls under way are given up then, and lose nothing.
+
+        Raises:
+            sqlalchemy.exc.DatabaseError: the state file is damaged.
+        """
         beat_at = 0.0
         prune_at = self._now() + 3600
         try:
             while not stop.is_set():
+                if self._damage is not None:
+                    raise self._damage
                 now, turn = self._now(), self._clock.monotonic()
                 try:
                     if now >= beat_at:
@@ -267,6 +248,11 @@ class Poller:
                 _LOG.info("sent %d articles again that were left in the journal", again)
         except sa.exc.OperationalError as e:
             _LOG.warning("what is left in the journal waits: %s", e.orig)
+        except Exception as e:  # noqa: BLE001
+            if (damage := damage_of(e)) is not None:
+                self._damage = damage
+            else:
+                _LOG.exception("what is left in the journal waits")
 
     def nudge(self, feed_id: str) -> None:
         """Ask this feed as soon as its host allows: something says that it has news (WebSub)."""
@@ -277,7 +263,11 @@ class Poller:
     async def _start_due(self, now: float, turn: float, stop: asyncio.Event) -> None:
         if self._nudged:
             nudged, self._nudged = self._nudged, set()
-            await self._in_database(self._store.make_due, tuple(nudged), now)
+            try:
+                await self._in_database(self._store.make_due, tuple(nudged), now)
+            except sa.exc.OperationalError:
+                self._nudged |= nudged  # the database will be back
+                raise
         free = self._lanes.free
         if free <= 0:
             return
@@ -343,7 +333,10 @@ class Poller:
         except WorkerStartError as e:
             _LOG.error("%s waits: %s", row.feed_id, e)
             await self._later(row)
-        except Exception:  # noqa: BLE001
+        except Exception as e:  # noqa: BLE001
+            if (damage := damage_of(e)) is not None:
+                self._damage = damage
+                return
             # The boundary of one feed: a fault of ours met there must not stop the others.
             _LOG.exception("a poll of %s broke our own code; it is tried again", row.feed_id)
             await self._later(row)

@@ -70,6 +70,7 @@ class Connector:
     journal: Journal
     registry: CollectorRegistry
     database: ThreadPoolExecutor
+    task: asyncio.Task[None]
 
     def metric(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"straitwatch_feeds_{name}", labels) or 0.0
@@ -123,12 +124,14 @@ async def running(
         stop = asyncio.Event()
         task = asyncio.create_task(poller.run(stop))
         try:
-            yield Connector(poller, store, journal, registry, database)
+            yield Connector(poller, store, journal, registry, database, task)
         finally:
             stop.set()
-            await task
-            journal.close()
-    engine.dispose()
+            try:
+                await task
+            finally:
+                journal.close()
+                engine.dispose()
 
 
 async def until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:

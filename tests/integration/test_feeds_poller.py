@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -319,5 +320,47 @@ def test_a_full_disk_is_waited_out_and_loses_nothing(
                 await _until(lambda: len(_articles(bus)) == 201, "all of it arrives")
             totals = connector.store.totals()
             assert totals.fetched == totals.accepted + totals.duplicates + totals.rejected
+
+    asyncio.run(scene())
+
+
+def test_damage_in_the_state_file_ends_the_poller_and_is_no_fault_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def seen(*_: object) -> None:
+        damage = sqlite3.DatabaseError("database disk image is malformed")
+        raise sa.exc.DatabaseError("SELECT", {}, damage)
+
+    async def scene() -> None:
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")))
+            monkeypatch.setattr(FeedStore, "seen", seen)
+            async with _running(tmp_path, _bus(), site, "/rss") as connector:
+                await asyncio.wait([connector.task], timeout=20)
+
+    with pytest.raises(sa.exc.DatabaseError, match="malformed"):
+        asyncio.run(scene())
+    assert "our own code" not in caplog.text
+
+
+def test_a_nudge_outlives_a_database_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.feeds.poller._DATABASE_PAUSE", 0.01)
+    nudged: list[tuple[str, ...]] = []
+
+    def make_due(_: FeedStore, feed_ids: tuple[str, ...], now: float) -> None:
+        del now
+        nudged.append(feed_ids)
+        if len(nudged) == 1:
+            raise sa.exc.OperationalError("UPDATE", {}, Exception("away"))
+
+    async def scene() -> None:
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")))
+            monkeypatch.setattr(FeedStore, "make_due", make_due)
+            async with _running(tmp_path, _bus(), site, "/rss") as connector:
+                connector.poller.nudge("f")
+                await _until(lambda: nudged == [("f",), ("f",)], "it is tried again")
 
     asyncio.run(scene())

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -83,7 +84,8 @@ def install(
         replace_folder(part, folder)
     folder.touch()  # that its time says when it was applied last
     replace_file(folder.parent / _CURRENT, json.dumps(asdict(applied), indent=1))
-    _prune(folder)
+    with suppress(OSError):  # they are in force: what another apply removes meanwhile is gone
+        _prune(folder)
     return applied
 
 

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,18 @@ def test_a_file_that_the_disk_does_not_take_leaves_the_old_one_and_nothing_else(
 
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(("error", "taken"), [(22, True), (5, False)])
+def test_a_file_system_that_cannot_wait_for_a_folder_takes_files_and_a_broken_disk_does_not(
+    error: int, taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with nullcontext() if taken else pytest.raises(OSError, match="Input/output"):
+        replace_file(tmp_path / "note.json", "new")
+
+    assert (tmp_path / "note.json").read_text() == "new"

@@ -49,8 +49,8 @@ def written(path: Path) -> Iterator[IO[str]]:
                 target.unlink()
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Put ``text``, UTF-8, in the place of ``path``; its folder is there.
+def replace_file(path: Path, content: str | bytes) -> None:
+    """Put ``content``, text in UTF-8, in the place of ``path``; its folder is there.
 
     Without the waits for the disk a power cut may leave the new name on a file without content.
 
@@ -59,7 +59,7 @@ def replace_file(path: Path, text: str) -> None:
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        write_through(part, text)
+        write_through(part, content)
         _put(part, path)
     finally:
         with suppress(FileNotFoundError):
@@ -76,14 +76,14 @@ def replace_folder(part: Path, path: Path) -> None:
     _put(part, path)
 
 
-def write_through(path: Path, text: str) -> None:
-    """Write a file, UTF-8, as far as the disk.
+def write_through(path: Path, content: str | bytes) -> None:
+    """Write a file, text in UTF-8, as far as the disk.
 
     Raises:
         OSError: the disk would not take it.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
+    with path.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(file.fileno())
 

@@ -122,6 +122,19 @@ def test_a_class_path_without_its_jars_says_what_to_run(tmp_path: Path) -> None:
         JarStore(tmp_path).class_path("kafka")
 
 
+def test_a_class_path_that_a_power_cut_left_empty_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jars, "read_lock", lambda _: ())
+    whole = JarStore(tmp_path).class_path("kafka")
+    content = whole.read_bytes()
+    whole.write_bytes(b"")
+
+    assert JarStore(tmp_path).class_path("kafka") == whole
+    assert whole.read_bytes()[:4] == content[:4] == b"PK\x03\x04"
+    assert list(tmp_path.iterdir()) == [whole]
+
+
 def test_a_folder_that_cannot_be_written_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
 

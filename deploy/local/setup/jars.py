@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import os
 import tempfile
 import time
@@ -24,6 +25,7 @@ from platformdirs import user_cache_path
 
 from deploy.errors import Fault
 from deploy.local.setup import engine_patch, loopback_patch, reporter_patch
+from deploy.output import replace_file
 
 LOCKS: Final = Path(__file__).parents[2] / "locks"
 SETS: Final = ("kafka", "flink")
@@ -146,11 +148,11 @@ class JarStore:
 
     def _write_jar(self, name: str, member: str, content: bytes) -> Path:
         target = self.folder / name
-        if not target.exists():
-            new = self.folder / f".{name}.{os.getpid()}"
-            with zipfile.ZipFile(new, "w") as archive:
+        if not zipfile.is_zipfile(target):  # also one that a power cut left empty
+            jar = io.BytesIO()
+            with zipfile.ZipFile(jar, "w") as archive:
                 archive.writestr(member, content)
-            new.replace(target)
+            replace_file(target, jar.getvalue())
         return target
 
     def _is_here(self, jar: Jar) -> bool:

@@ -42,8 +42,16 @@ def test_few_polls_are_seen_together_with_those_before() -> None:
 
 def test_the_parts_of_two_connectors_add_up() -> None:
     polls = Polls()
-    assert polls.note(100, 2, 0, 2) == 0.0
-    assert polls.note(100, 2, 2, 2) == pytest.approx(0.5, abs=0.01)
+    assert polls.note(100, 2, 0, 4) == 0.0
+    assert polls.note(100, 2, 2, 4) == pytest.approx(0.5, abs=0.01)
+
+
+def test_two_connectors_that_share_a_list_do_not_make_its_groups_larger() -> None:
+    polls = Polls()
+    polls.note(99, 4, 4, 4)
+    polls.note(100, 2, 1, 4)
+    # Four polls are in this bucket, so the one before has no say.
+    assert polls.note(100, 2, 1, 4) == pytest.approx(0.5, abs=0.01)
 
 
 def test_feeds_that_died_a_week_ago_are_missed_no_more() -> None:

@@ -27,7 +27,7 @@ class Polls:
 
     def __init__(self) -> None:
         self._asked: dict[int, tuple[int, int, int]] = {}
-        """Bucket -> polls, answers, feeds; parts of several connectors added up."""
+        """Bucket -> polls, answers, feeds: polls and answers of several connectors added up."""
         self._usual = 1.0
 
     def note(self, bucket: int, polled: int, answered: int, feeds: int) -> float:
@@ -37,10 +37,11 @@ class Polls:
             bucket: of the report.
             polled: feeds asked.
             answered: feeds that gave a usable answer.
-            feeds: of the group; 0 when the reporter does not know.
+            feeds: of the group, the same from every connector that shares its list; 0 when the
+                reporter does not know.
         """
         before = self._asked.get(bucket, (0, 0, 0))
-        self._asked[bucket] = before[0] + polled, before[1] + answered, before[2] + feeds
+        self._asked[bucket] = before[0] + polled, before[1] + answered, max(before[2], feeds)
         for old in [b for b in self._asked if b <= bucket - KEEP]:
             del self._asked[old]
         asks = answers = 0

@@ -107,4 +107,5 @@ def settle(bootstrap: str, since: datetime, served: set[str], database_url: str)
         left.append(len(missing))
         return not missing
 
-    until(settled, lambda: left, every=0.5)
+    # Known: after some kills the restarted connector asks nobody for half a minute or more.
+    until(settled, lambda: left, seconds=240, every=0.5)

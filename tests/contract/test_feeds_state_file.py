@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,32 @@ def test_a_file_that_is_whole_only_with_its_log_is_not_broken(tmp_path: Path) ->
     again = open_database(sqlite_url(tmp_path / "killed"), mend=True)
     assert len(list(FeedStore(again).feeds())) == 500
     again.dispose()
+
+
+def test_after_a_kill_a_reader_that_leaves_deletes_no_log_that_is_written_to(
+    tmp_path: Path,
+) -> None:
+    url = sqlite_url(tmp_path)
+    open_database(url).dispose()
+    _in_another_process(url, "FeedStore(engine).sync_list(LIST, 0.0, 0); os._exit(0)")
+    assert (tmp_path / "feeds.db-wal").stat().st_size, "the killed one left no log"
+    engine = open_database(url, mend=True)
+    FeedStore(engine).start(NOW)
+    _in_another_process(url, "list(FeedStore(engine).feeds()); engine.dispose()")
+    assert (tmp_path / "feeds.db-wal").exists()
+    FeedStore(engine).sync_list(_feeds(7), NOW, 0)
+    _in_another_process(url, "assert len(list(FeedStore(engine).feeds())) >= 7")
+    engine.dispose()
+
+
+def _in_another_process(url: str, code: str) -> None:
+    lines = (
+        "import os",
+        "from connectors.feeds.feed_list import Feed, FeedList",
+        "from connectors.feeds.state.database import open_database",
+        "from connectors.feeds.state.store import FeedStore",
+        'LIST = FeedList((Feed("a", "https://outlet.example/rss"),))',
+        f"engine = open_database({url!r})",
+        code,
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)

@@ -107,5 +107,4 @@ def settle(bootstrap: str, since: datetime, served: set[str], database_url: str)
         left.append(len(missing))
         return not missing
 
-    # Known: after some kills the restarted connector asks nobody for half a minute or more.
-    until(settled, lambda: left, seconds=240, every=0.5)
+    until(settled, lambda: left, every=0.5)

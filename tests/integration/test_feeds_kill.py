@@ -63,7 +63,6 @@ def _kill_again_and_again(home: Path, bootstrap: str, rounds: int, longest: floa
 
 
 @pytest.mark.kafka
-@pytest.mark.timeout(400)
 def test_three_kills_lose_nothing_and_the_totals_are_exact(
     tmp_path: Path, kafka_bootstrap: str
 ) -> None:
@@ -72,7 +71,7 @@ def test_three_kills_lose_nothing_and_the_totals_are_exact(
 
 @pytest.mark.kafka
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(400)
 def test_twenty_kills_lose_nothing_and_the_totals_are_exact(
     tmp_path: Path, kafka_bootstrap: str
 ) -> None:

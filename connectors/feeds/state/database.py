@@ -119,6 +119,10 @@ def _broken(engine: sa.Engine) -> str | None:
                 c.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
         except (sa.exc.DatabaseError, sqlite3.DatabaseError) as e:
             return _damage(e)
+        # POSIX drops a process's locks on a file when it closes any descriptor of it
+        # (sqlite.org/howtocorrupt.html, 2.2): with a connection open beside `_cut_short`, the next
+        # reader to leave would take itself for the last and delete the log that we write to.
+        pass
     if path.exists() and (why := _cut_short(path)):
         return why
     is_long = path.exists() and path.stat().st_size > _CHECK_WHOLE

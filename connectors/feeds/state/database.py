@@ -122,7 +122,7 @@ def _broken(engine: sa.Engine) -> str | None:
         # POSIX drops a process's locks on a file when it closes any descriptor of it
         # (sqlite.org/howtocorrupt.html, 2.2): with a connection open beside `_cut_short`, the next
         # reader to leave would take itself for the last and delete the log that we write to.
-        pass
+        engine.dispose()
     if path.exists() and (why := _cut_short(path)):
         return why
     is_long = path.exists() and path.stat().st_size > _CHECK_WHOLE

@@ -160,7 +160,7 @@ def test_a_feed_with_an_open_journal_row_is_nobodys_until_it_is_completed(
 ) -> None:
     other = FeedStore(engine, "two")
     store.sync_list(_feeds(2), NOW, 0)
-    store.claim(NOW, 1)
+    store.claim(NOW, 2)
     store.journal([_poll("f0", "p", etag='"of the dead"')], NOW)
     later = NOW + 2 * LEASE_SECONDS
     assert [r.feed_id for r in other.claim(later, 9)] == ["f1"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -31,15 +30,7 @@ from pipeline.contracts.clock import SystemClock
 from pipeline.contracts.codec import decode
 from pipeline.contracts.records import Article
 from pipeline.contracts.topics import ARTICLES, topic_specs
-
-_spec = importlib.util.spec_from_file_location(
-    "feeds_site", Path(__file__).with_name("feeds_site.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-feeds_site = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(feeds_site)
-Site = feeds_site.Site
+from tests.integration.feeds_site import Site
 
 LIMITS = FetchLimits(total=2, connect=1, headers=1, max_bytes=1_000_000)
 FAST = PollerSettings(pace=Pace(0.05), spread=0.0)

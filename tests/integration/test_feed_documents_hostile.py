@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import time
-from pathlib import Path
 
 import pytest
 
 from connectors.feeds.parse import document
 from connectors.feeds.parse.model import ParsedFeed
-
-_spec = importlib.util.spec_from_file_location(
-    "any_bytes", Path(__file__).parents[1] / "property" / "test_feed_any_bytes.py"
-)
-assert _spec is not None
-assert _spec.loader is not None
-any_bytes = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(any_bytes)
+from tests.property import test_feed_any_bytes as any_bytes
 
 SECONDS = 6.0
 """Of processor time, on a machine that does much else; a pattern that is not linear took twenty."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import importlib.util
 import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from pathlib import Path
 
 import brotli
 import pytest
@@ -17,15 +15,7 @@ import zstandard
 from connectors.feeds.http.decompress import STEP, BadCodingError, TooLargeError, decoder_for
 from connectors.feeds.http.fetch import Fetcher, FetchLimits, FetchResult, Outcome, Validators
 from connectors.feeds.http.guard import Guard
-
-_spec = importlib.util.spec_from_file_location(
-    "feeds_site", Path(__file__).with_name("feeds_site.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-feeds_site = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(feeds_site)
-Site, answer, rss = feeds_site.Site, feeds_site.answer, feeds_site.rss
+from tests.integration.feeds_site import Site, answer, rss
 
 LIMITS = FetchLimits(total=0.8, connect=0.5, headers=0.5, max_bytes=100_000)
 NONE = Validators()

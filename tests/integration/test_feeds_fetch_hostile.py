@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -16,15 +15,7 @@ import zstandard
 from connectors.feeds.http.fetch import Fetcher, FetchLimits, FetchResult, Outcome, Validators
 from connectors.feeds.http.guard import Guard
 from connectors.feeds.http.trust import Cause
-
-_spec = importlib.util.spec_from_file_location(
-    "feeds_site", Path(__file__).with_name("feeds_site.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-feeds_site = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(feeds_site)
-Site, answer, rss = feeds_site.Site, feeds_site.answer, feeds_site.rss
+from tests.integration.feeds_site import Site, answer, rss
 
 LIMITS = FetchLimits(total=5.0, connect=2.0, headers=2.0, max_bytes=300_000)
 SHORT = FetchLimits(total=0.6, connect=0.4, headers=0.4, max_bytes=300_000)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
-import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -17,18 +15,12 @@ from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.http.address import feed_id_of
 from connectors.feeds.http.fetch import FetchLimits
 from connectors.feeds.parse.model import ParsedFeed
-
-_spec = importlib.util.spec_from_file_location(
-    "feeds_rig", Path(__file__).with_name("feeds_rig.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-feeds_rig = importlib.util.module_from_spec(_spec)
-sys.modules["feeds_rig"] = feeds_rig
-_spec.loader.exec_module(feeds_rig)
-Site, answer, rss = (getattr(feeds_rig.feeds_site, n) for n in ("Site", "answer", "rss"))
-_bus, _running, _until = feeds_rig.new_bus, feeds_rig.running, feeds_rig.until
-_articles = feeds_rig.articles_on
+from tests.integration import feeds_rig
+from tests.integration.feeds_rig import articles_on as _articles
+from tests.integration.feeds_rig import new_bus as _bus
+from tests.integration.feeds_rig import running as _running
+from tests.integration.feeds_rig import until as _until
+from tests.integration.feeds_site import Site, answer, rss
 
 
 async def _large_and_hanging(writer: asyncio.StreamWriter) -> None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import sqlite3
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,20 +21,13 @@ from pipeline.contracts.clock import FakeClock, SystemClock
 from pipeline.contracts.codec import decode
 from pipeline.contracts.records import FeedStatus
 from pipeline.contracts.topics import ARTICLES, FEEDS
-
-_spec = importlib.util.spec_from_file_location(
-    "feeds_rig", Path(__file__).with_name("feeds_rig.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-feeds_rig = importlib.util.module_from_spec(_spec)
-sys.modules["feeds_rig"] = feeds_rig
-_spec.loader.exec_module(feeds_rig)
-feeds_site = feeds_rig.feeds_site
-Site, answer, rss = feeds_site.Site, feeds_site.answer, feeds_site.rss
-DirectParser, Connector, LIMITS = feeds_rig.DirectParser, feeds_rig.Connector, feeds_rig.LIMITS
-_bus, _running, _until = feeds_rig.new_bus, feeds_rig.running, feeds_rig.until
-_articles, _values = feeds_rig.articles_on, feeds_rig.values_on
+from tests.integration.feeds_rig import DirectParser
+from tests.integration.feeds_rig import articles_on as _articles
+from tests.integration.feeds_rig import new_bus as _bus
+from tests.integration.feeds_rig import running as _running
+from tests.integration.feeds_rig import until as _until
+from tests.integration.feeds_rig import values_on as _values
+from tests.integration.feeds_site import Site, answer, rss
 
 
 def test_what_a_feed_serves_arrives_once_and_edits_as_revisions(tmp_path: Path) -> None:
@@ -90,7 +81,7 @@ def test_a_server_that_always_says_unchanged_fails_and_is_no_quiet_feed(tmp_path
     async def scene() -> None:
         bus = _bus()
         async with Site() as site:
-            site.pages["/rss"] = feeds_site.answer(b"", "304 Not Modified")
+            site.pages["/rss"] = answer(b"", "304 Not Modified")
             async with _running(tmp_path, bus, site, "/rss") as connector:
                 await _until(
                     lambda: connector.metric("fetches_total", outcome="http_error") > 0,
@@ -125,7 +116,7 @@ def test_manners_are_towards_the_host_that_is_dialled_and_not_the_one_in_the_lis
         bus = _bus()
         async with Site("127.0.0.2") as new, Site() as old:
             new.put("/rss", rss(("1", "Bridge opens")))
-            old.pages["/rss"] = feeds_site.answer(b"", "301 M", f"Location: {new.url('/rss')}\r\n")
+            old.pages["/rss"] = answer(b"", "301 M", f"Location: {new.url('/rss')}\r\n")
             hosts = NotedHosts()
             async with _running(tmp_path, bus, old, "/rss", hosts=hosts, also=(new.allowed,)):
                 await _until(lambda: "127.0.0.2" in hosts.asked, "the new host is asked")

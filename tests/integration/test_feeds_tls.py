@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import gzip
-import importlib.util
 import json
 import os
 import ssl
@@ -19,13 +18,7 @@ import pytest
 from connectors.feeds.http.fetch import Fetcher, FetchLimits, FetchResult, Outcome, Validators
 from connectors.feeds.http.guard import Guard
 from connectors.feeds.http.trust import Cause, trust_store
-
-_spec = importlib.util.spec_from_file_location("tls_site", Path(__file__).with_name("tls_site.py"))
-assert _spec is not None
-assert _spec.loader is not None
-tls_site = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(tls_site)
-Authority, TlsSite = tls_site.Authority, tls_site.TlsSite
+from tests.integration.tls_site import Authority, TlsSite, settled
 
 LIMITS = FetchLimits(total=3.0, connect=2.0, headers=2.0, max_bytes=300_000)
 SHORT = FetchLimits(total=0.8, connect=0.5, headers=0.5, max_bytes=300_000)
@@ -122,7 +115,7 @@ async def _from(serve, limits: FetchLimits) -> FetchResult:
         host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
         result = await Fetcher(Guard([host]), "test", limits).fetch(f"https://{host}/")
         server.close()
-        await tls_site.settled(server)
+        await settled(server)
         return result
 
 

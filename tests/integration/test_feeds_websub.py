@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import importlib.util
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -32,15 +31,7 @@ from connectors.feeds.state.subscriptions import (
 from connectors.feeds.state.tables import FEEDS, SUBSCRIPTIONS
 from connectors.feeds.websub import ASK_AGAIN, LEASE, WebSub, is_signed, serve
 from pipeline.contracts.clock import FakeClock
-
-_spec = importlib.util.spec_from_file_location(
-    "feeds_site", Path(__file__).with_name("feeds_site.py")
-)
-assert _spec is not None
-assert _spec.loader is not None
-feeds_site = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(feeds_site)
-Site, answer = feeds_site.Site, feeds_site.answer
+from tests.integration.feeds_site import Site, answer
 
 TOPIC = "https://outlet.example/rss"
 

@@ -86,6 +86,27 @@ def test_an_article_whose_story_cannot_be_told_is_tagged_set_aside_and_never_cou
     assert out.last_ledger()[0].tagged == 4
 
 
+def test_nothing_of_an_article_that_was_set_aside_stays_among_the_stories(
+    run: Callable[..., Out], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The rule fails on the first article after it has put it into the index.
+    rule = fails_on(StoryIndex.assign, lambda item: POISON if item.link.endswith("/0") else "")
+    monkeypatch.setattr(StoryIndex, "assign", rule)
+    log = Log("articles")
+    title = "Harbour master of the north pier resigns over broken crane"
+    for number in range(3):
+        at = START + timedelta(minutes=number)
+        log.append(article(number, at, title), at)
+
+    out = run(log.batches())
+
+    assert [d.offset for d in out.dead] == [0]
+    stories = {t.article.guid: (t.story_id, t.reprint) for t in out.tagged}
+    first = article(1, START).article_id
+    assert stories["1"] == (first, False), "no reprint of what is not there"
+    assert stories["2"] == (first, True)
+
+
 @pytest.mark.parametrize("forgets", [False, True], ids=["in memory", "rebuilt at every step"])
 def test_an_article_that_the_detector_fails_on_changes_no_alert(
     run: Callable[..., Out],

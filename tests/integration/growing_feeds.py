@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 class GrowingFeeds:
@@ -73,3 +74,19 @@ def feed_list(port: int, count: int) -> str:
         f'[[feed]]\nurl = "http://127.0.0.1:{port}/{n}"\npublisher = "Outlet {n}"\n'
         for n in range(count)
     )
+
+
+def connector_settings(
+    home: Path, feeds: GrowingFeeds, count: int, bootstrap: str, every: int = 1
+) -> dict[str, str]:
+    """The environment of a connector that asks ``count`` growing feeds ``every`` few seconds."""
+    listing = home / "list.toml"
+    listing.write_text(feed_list(feeds.port, count))
+    return {
+        "STRAITWATCH_HOME": str(home),
+        "STRAITWATCH_FEEDS": str(listing),
+        "STRAITWATCH_KAFKA_BOOTSTRAP": bootstrap,
+        "STRAITWATCH_ALLOW_HOSTS": f"127.0.0.1:{feeds.port}",
+        "STRAITWATCH_POLL_SECONDS": str(every),
+        "STRAITWATCH_PORT_FEEDS_METRICS": "0",
+    }

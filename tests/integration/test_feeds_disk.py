@@ -22,27 +22,13 @@ from tests.integration.feeds_process import (
     totals,
     until,
 )
-from tests.integration.growing_feeds import GrowingFeeds, feed_list, growing
+from tests.integration.growing_feeds import GrowingFeeds, connector_settings, growing
 
 FEEDS = 8
 ONE_PAGE = 4096
 """Bytes: less than a page of the state with its frame, more than the log of a start."""
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
-
-
-def _environment(home: Path, feeds: GrowingFeeds, bootstrap: str) -> dict[str, str]:
-    ensure_topics(bootstrap, topic_specs())
-    listing = home / "list.toml"
-    listing.write_text(feed_list(feeds.port, FEEDS))
-    return {
-        "STRAITWATCH_HOME": str(home),
-        "STRAITWATCH_FEEDS": str(listing),
-        "STRAITWATCH_KAFKA_BOOTSTRAP": bootstrap,
-        "STRAITWATCH_ALLOW_HOSTS": f"127.0.0.1:{feeds.port}",
-        "STRAITWATCH_POLL_SECONDS": "1",
-        "STRAITWATCH_PORT_FEEDS_METRICS": "0",
-    }
 
 
 def _requests(feeds: GrowingFeeds) -> int:
@@ -52,11 +38,12 @@ def _requests(feeds: GrowingFeeds) -> int:
 def test_a_disk_that_takes_no_byte_stops_the_polls_and_loses_nothing(
     tmp_path: Path, kafka_bootstrap: str
 ) -> None:
+    ensure_topics(kafka_bootstrap, topic_specs())
     began = datetime.now(UTC)
     log, state = tmp_path / "feeds.log", sqlite_url(tmp_path)
     with (
         growing() as feeds,
-        running(_environment(tmp_path, feeds, kafka_bootstrap), log) as process,
+        running(connector_settings(tmp_path, feeds, FEEDS, kafka_bootstrap), log) as process,
     ):
         await_ready(log)
         until(lambda: totals(state).accepted > 2 * FEEDS, lambda: log.read_text())
@@ -85,10 +72,11 @@ def test_a_disk_that_takes_no_byte_stops_the_polls_and_loses_nothing(
 def test_a_state_file_cut_short_costs_repeats_that_ids_remove_and_no_article(
     tmp_path: Path, kafka_bootstrap: str
 ) -> None:
+    ensure_topics(kafka_bootstrap, topic_specs())
     began = datetime.now(UTC)
     log, state = tmp_path / "feeds.log", sqlite_url(tmp_path)
     with growing() as feeds:
-        environment = _environment(tmp_path, feeds, kafka_bootstrap)
+        environment = connector_settings(tmp_path, feeds, FEEDS, kafka_bootstrap)
         with running(environment, log):
             await_ready(log)
             until(lambda: totals(state).accepted > 2 * FEEDS, lambda: log.read_text())

@@ -6,12 +6,13 @@ import asyncio
 import gzip
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import zstandard
 
+from connectors.feeds.http.decompress import decoder_for
 from connectors.feeds.http.fetch import Fetcher, FetchLimits, FetchResult, Outcome, Validators
 from connectors.feeds.http.guard import Guard
 from connectors.feeds.http.trust import Cause
@@ -138,6 +139,46 @@ def test_a_trickle_is_left_in_time(page: Page) -> None:
     result = fetched(page, SHORT)
     assert (result.outcome, result.body) == (Outcome.TIMEOUT, b"")
     assert result.seconds < 3
+
+
+def test_a_bomb_that_grows_in_our_hands_gives_all_others_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns = 0
+    seen: set[int] = set()
+
+    class Watched:
+        """The decoder, noting at each step how often somebody else has run."""
+
+        def __init__(self, coding: str, limit: int) -> None:
+            self._decoder = decoder_for(coding, limit)
+            self.finish = self._decoder.finish
+
+        def feed(self, piece: bytes) -> Iterator[bytes]:
+            for step in self._decoder.feed(piece):
+                seen.add(turns)
+                yield step
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def scene() -> FetchResult:
+        async with Site() as site:
+            bomb = gzip.compress(b" " * 4_000_000)
+            site.pages["/rss"] = answer(bomb, head="Content-Encoding: gzip\r\n")
+            fetcher = Fetcher(Guard([site.allowed]), "test")
+            task = asyncio.create_task(others())
+            try:
+                return await fetcher.fetch(site.url("/rss"))
+            finally:
+                task.cancel()
+
+    monkeypatch.setattr("connectors.feeds.http.fetch.decoder_for", Watched)
+    assert asyncio.run(scene()).outcome is Outcome.OK
+    assert len(seen) > 10
 
 
 @pytest.mark.parametrize(

@@ -14,22 +14,9 @@ from connectors.bus.topics import ensure_topics
 from connectors.feeds.state.database import sqlite_url
 from pipeline.contracts.topics import topic_specs
 from tests.integration.feeds_process import article, await_ready, published, running, settle, totals
-from tests.integration.growing_feeds import GrowingFeeds, feed_list, growing
+from tests.integration.growing_feeds import connector_settings, growing
 
 FEEDS = 12
-
-
-def _environment(home: Path, feeds: GrowingFeeds, bootstrap: str) -> dict[str, str]:
-    listing = home / "list.toml"
-    listing.write_text(feed_list(feeds.port, FEEDS))
-    return {
-        "STRAITWATCH_HOME": str(home),
-        "STRAITWATCH_FEEDS": str(listing),
-        "STRAITWATCH_KAFKA_BOOTSTRAP": bootstrap,
-        "STRAITWATCH_ALLOW_HOSTS": f"127.0.0.1:{feeds.port}",
-        "STRAITWATCH_POLL_SECONDS": "1",
-        "STRAITWATCH_PORT_FEEDS_METRICS": "0",
-    }
 
 
 def _kill_again_and_again(home: Path, bootstrap: str, rounds: int, longest: float) -> None:
@@ -38,7 +25,7 @@ def _kill_again_and_again(home: Path, bootstrap: str, rounds: int, longest: floa
     rng = random.Random(7)
     log = home / "feeds.log"
     with growing() as feeds:
-        environment = _environment(home, feeds, bootstrap)
+        environment = connector_settings(home, feeds, FEEDS, bootstrap)
         for number in range(rounds):
             told = log.stat().st_size if log.exists() else 0
             with running(environment, log):

@@ -30,7 +30,7 @@ from tests.integration.feeds_process import (
     totals,
     until,
 )
-from tests.integration.growing_feeds import GrowingFeeds, feed_list, growing
+from tests.integration.growing_feeds import GrowingFeeds, connector_settings, growing
 
 OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "60"))
 FEEDS = 40
@@ -48,16 +48,7 @@ def test_kafka_away_for_long_loses_nothing_and_costs_no_memory(
     began = datetime.now(UTC)
     log, state = tmp_path / "feeds.log", sqlite_url(tmp_path)
     with growing() as feeds:
-        listing = tmp_path / "list.toml"
-        listing.write_text(feed_list(feeds.port, FEEDS))
-        environment = {
-            "STRAITWATCH_HOME": str(tmp_path),
-            "STRAITWATCH_FEEDS": str(listing),
-            "STRAITWATCH_KAFKA_BOOTSTRAP": setup.bootstrap,
-            "STRAITWATCH_ALLOW_HOSTS": f"127.0.0.1:{feeds.port}",
-            "STRAITWATCH_POLL_SECONDS": "2",
-            "STRAITWATCH_PORT_FEEDS_METRICS": "0",
-        }
+        environment = connector_settings(tmp_path, feeds, FEEDS, setup.bootstrap, every=2)
         with running(environment, log) as connector:
             with kafka_running(setup) as (bootstrap, kafka):
                 ensure_topics(bootstrap, topic_specs())

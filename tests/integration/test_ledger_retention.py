@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
 from deploy.ledger import NOBODY, counted_by, newest_of_each
+from deploy.local.flink.engine import EngineSetup
 from pipeline.contracts import topics
 from pipeline.contracts.records import Ledger
-from tests.integration.test_pipeline_on_engine import Bench, bench
-
-__all__ = ["bench"]  # the fixture
+from tests.integration.engine_bench import Bench, bench_on
 
 pytestmark = [pytest.mark.kafka, pytest.mark.engine, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def bench(kafka_bootstrap: str, engine: EngineSetup) -> Iterator[Bench]:
+    """Topics of its own; the job is over at the end."""
+    with bench_on(Bench, kafka_bootstrap, engine) as made:
+        yield made
 
 
 def test_a_replay_after_retention_adds_up_with_what_has_expired(bench: Bench) -> None:

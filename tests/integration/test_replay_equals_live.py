@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-import os
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,17 +14,14 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 
-from connectors.bus.topics import ensure_topics
 from deploy.archive import Archive, read_sources
 from deploy.articles_export import archive_line
 from deploy.backtest import replay
 from deploy.backtest.run import run_backtest
-from deploy.job import JobOptions, rules, submit
+from deploy.job import JobOptions, rules
 from deploy.local.flink.engine import EngineSetup
-from deploy.local.flink.rest import FlinkAway
-from deploy.local.ports import HOST
 from pipeline.contracts import topics
 from pipeline.contracts.codec import decode, encode
 from pipeline.contracts.ids import article_id
@@ -36,7 +31,7 @@ from pipeline.graph import Sources, build
 from pipeline.io.memory import ReadMemory, written
 from pipeline.transforms import detect_spikes
 from tests.graph.conftest import interleave, sinks
-from tests.integration.test_pipeline_on_engine import Bench, _wait
+from tests.integration.engine_bench import Bench, await_that, bench_on
 
 pytestmark = [
     pytest.mark.kafka,
@@ -89,33 +84,6 @@ class Desk(Bench):
     listener: Any = None
     heard: list[Alert] = field(default_factory=list)
 
-    def start(self, generation: str) -> str:
-        """Submit the job as the service does, with the defaults of its options."""
-        at = self.engine.ports
-        submit(
-            JobOptions(
-                bootstrap=self.kafka,
-                topic_files=FILES,
-                job_endpoint=f"{HOST}:{at.job}",
-                artifact_endpoint=f"{HOST}:{at.artifact}",
-                worker_pool=f"{HOST}:{at.workers}",
-                generation=generation,
-                topic_prefix=self.prefix,
-                checkpoint_ms=1_000,
-            )
-        )
-        found: list[str] = []
-
-        def runs() -> bool:
-            try:
-                found[:] = self.rest.active_jobs()
-            except FlinkAway:
-                return False
-            return bool(found) and self.rest.job(found[0]).state == "RUNNING"
-
-        _wait(runs, "the job runs")
-        return found[0]
-
     def report(self, verb: str, count: int, age: timedelta = timedelta(0)) -> None:
         """So many independent reports, published some time ago; every fourth reprinted."""
         for _ in range(count):
@@ -148,28 +116,15 @@ class Desk(Bench):
 
     def told(self, count: int) -> list[Alert]:
         """The alert revisions once there are so many."""
-        _wait(lambda: len(self.alerts()) >= count, f"{count} alert revisions", 120)
+        await_that(lambda: len(self.alerts()) >= count, f"{count} alert revisions", 120)
         return self.alerts()
 
     def log(self, name: str) -> list[tuple[int, int, RawRecord]]:
         """A topic's records with the time of appending and the partition, sorted."""
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.kafka, group_id=None, **topics.CONSUMER_OPTIONS
+        return sorted(
+            (r.timestamp, partition, RawRecord(r.offset, r.timestamp, r.value))
+            for partition, r in self.raw_records(name)
         )
-        topic = self.prefix + name
-        parts = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
-        ends = consumer.end_offsets(parts)
-        consumer.assign(parts)
-        consumer.seek_to_beginning(*parts)
-        out: list[tuple[int, int, RawRecord]] = []
-        while len(out) < sum(ends.values()):
-            for part, records in consumer.poll(500).items():
-                out += [
-                    (r.timestamp, part.partition, RawRecord(r.offset, r.timestamp, r.value))
-                    for r in records
-                ]
-        consumer.close()
-        return sorted(out)
 
     def _send(self, title: str, age: timedelta) -> None:
         self.number += 1
@@ -191,32 +146,19 @@ class Desk(Bench):
         self.raw(encode(article), article.article_id)
 
 
-_names = itertools.count()
-
-
 @pytest.fixture
 def desk(kafka_bootstrap: str, engine: EngineSetup) -> Iterator[Desk]:
     """Topics of its own; the job is over at the end."""
-    prefix = f"alerts-{os.getpid()}-{next(_names)}."
-    specs = [replace(s, name=prefix + s.name) for s in topics.topic_specs()]
-    ensure_topics(kafka_bootstrap, specs, replication=1)
-    producer = KafkaProducer(bootstrap_servers=kafka_bootstrap, **topics.PRODUCER_OPTIONS)
-    made = Desk(kafka_bootstrap, engine, prefix, producer)
-    yield made
-    producer.close()
-    if made.listener is not None:
-        made.listener.close()
-    try:
-        for job in made.rest.active_jobs():
-            made.cancel(job)
-    except FlinkAway:
-        pass
+    with bench_on(Desk, kafka_bootstrap, engine, topic_files=FILES) as made:
+        yield made
+        if made.listener is not None:
+            made.listener.close()
 
 
 def test_live_replay_shuffled_replay_and_backtest_give_the_same_revisions(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = desk.start("live")
+    live = desk.submit("live")
     desk.status()
     desk.report("protested", 6, _LONG_AGO)  # late: it teaches and is no news
     desk.report("protested", 8)
@@ -230,7 +172,7 @@ def test_live_replay_shuffled_replay_and_backtest_give_the_same_revisions(
     # What was on its way when the job ended belongs to it.
     said = [encode(a) for a in desk.alerts()]
 
-    desk.start("replay")
+    desk.submit("replay")
     both = [encode(a) for a in desk.told(2 * len(said))]
     assert both == said + said
 

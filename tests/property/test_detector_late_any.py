@@ -33,8 +33,13 @@ class Story:
         return self.published + self.delay
 
 
-def taught(stories: list[Story], until: int) -> tuple[SeriesCore, int]:
-    """A series that has seen the stories, and how many of them it took for news."""
+def taught(
+    stories: list[Story], until: int, restored_at: int | None = None
+) -> tuple[SeriesCore, int]:
+    """A series that has seen the stories, and how many of them it took for news.
+
+    ``restored_at``: seconds after the start at which it goes on from its saved state.
+    """
     exposure, completeness = Exposure(), Completeness()
     core = SeriesCore(SpikeSettings(), exposure, completeness)
     core.begin(START)
@@ -48,6 +53,10 @@ def taught(stories: list[Story], until: int) -> tuple[SeriesCore, int]:
             news += counted is Counted.NEWS
         exposure.close(bucket)
         core.close()
+        if restored_at is not None and bucket == (START + restored_at) // BUCKET:
+            exposure = Exposure.from_json(exposure.to_json())
+            completeness = Completeness.from_json(completeness.to_json())
+            core = SeriesCore.from_json(core.to_json(), SpikeSettings(), exposure, completeness)
     return core, news
 
 
@@ -121,6 +130,26 @@ def test_what_comes_more_than_a_day_late_changes_nothing(delay: int) -> None:
     core, _ = taught(ordinary + late, 6 * DAY)
 
     assert core.model.to_json() == without.model.to_json()
+
+
+@QUICK
+@given(st.integers(2 * DAY, 4 * DAY), st.lists(st.integers(20 * HOUR, 60 * HOUR), max_size=40))
+def test_a_restored_series_takes_what_comes_late_as_the_one_that_ran_on(
+    restored_at: int, delays: list[int]
+) -> None:
+    # All of it comes after the restore, out of the day before or earlier.
+    late = [
+        Story(restored_at + (n + 1) * HOUR - delay, delay, f"late owner {n % 5}")
+        for n, delay in enumerate(delays)
+    ]
+    stories = quiet(3, days=6, every=2 * HOUR) + [s for s in late if s.published > 0]
+
+    ran_on, news = taught(stories, 6 * DAY)
+    restored, again = taught(stories, 6 * DAY, restored_at)
+
+    assert news == again
+    assert restored.to_json() == ran_on.to_json()
+    assert restored._completeness.to_json() == ran_on._completeness.to_json()
 
 
 @QUICK

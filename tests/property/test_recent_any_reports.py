@@ -37,8 +37,7 @@ def test_a_story_joins_when_another_owners_story_on_its_event_is_kept(
             kept = [k for k in kept if k[0] >= bucket]
             recent.forget(bucket)
         elif what == "restore":
-            kept = [k for k in kept if k[0] >= bucket]
-            recent = Recent.from_json(json.loads(json.dumps(recent.to_json(bucket))))
+            recent = Recent.from_json(json.loads(json.dumps(recent.to_json())))
         else:
             kept = []
             recent.clear()

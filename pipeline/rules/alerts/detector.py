@@ -39,7 +39,7 @@ from pipeline.rules.spikes.series import SeriesCore
 from pipeline.rules.spikes.spike import USUAL_SENSITIVITY, Spike, SpikeSettings, sensitivity_for
 from pipeline.rules.times import BUCKET, OutletClocks, moment, seconds
 
-DETECTOR_VERSION: Final = "4"
+DETECTOR_VERSION: Final = "5"
 """Changes whenever the same input may give other alerts, or the state another form."""
 
 TICK: Final = timedelta(seconds=5)

@@ -119,13 +119,13 @@ class Recent:
         self._reporters.clear()
         self._copies.clear()
 
-    def to_json(self, base: int) -> dict[str, Any]:
-        """The state as plain values, from bucket ``base`` on."""
+    def to_json(self) -> dict[str, Any]:
+        """The state as plain values."""
         return {
             "tiers": sorted(self.tiers.items()),
-            "stories": [[b, found] for b, found in sorted(self._stories.items()) if b >= base],
+            "stories": [[b, found] for b, found in sorted(self._stories.items())],
             "joined": self._joined,
-            "copies": sorted((b, n) for b, n in self._copies.items() if b >= base),
+            "copies": sorted(self._copies.items()),
             "group_weight": sorted(self.group_weight.items()),
             "owner_weight": sorted(self.owner_weight.items()),
             "weight": self.weight,

@@ -152,6 +152,7 @@ class SeriesCore:
             self._graduate(group)
         if self.bucket % BUCKETS_AN_HOUR == 0:
             self._learn(self.bucket // BUCKETS_AN_HOUR - _LEARNING_DELAY)
+            self._trim()
         self._append(self.bucket)
 
     @property
@@ -201,6 +202,8 @@ class SeriesCore:
     def _fade(self) -> None:
         self.model.prior = self._exposure.profile
         self._recent.fade()
+
+    def _trim(self) -> None:
         drop = len(self._fresh) - KEEP_BUCKETS
         if drop > 0:
             for values in (self._fresh, self._late, self._rate):
@@ -350,20 +353,18 @@ class SeriesCore:
 
     def to_json(self) -> dict[str, Any]:
         """The state as plain values; exposure and completeness are shared and kept by the owner."""
-        keep = max(0, len(self._fresh) - KEEP_BUCKETS)
-        base = self._base + keep
         return {
             "model": self.model.to_json(),
             "dispersion": self._dispersion.to_json(),
             "bucket": self.bucket,
             "since": self.since,
-            "base": base,
+            "base": self._base,
             "begun": self._begun,
             "history": self._history.to_json(),
-            "fresh": self._fresh[keep:],
-            "late": self._late[keep:],
-            "rate": self._rate[keep:],
-            **self._recent.to_json(base),
+            "fresh": self._fresh,
+            "late": self._late,
+            "rate": self._rate,
+            **self._recent.to_json(),
             "probation": sorted(self._probation.items()),
             "hour_score": sorted(self._hour_score.items()),
             "learned": self._learned.to_json(),

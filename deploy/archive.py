@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.errors import Refused, WrongUse
+from deploy.errors import Refused, WrongUse, json_fault
 from pipeline.contracts.records import Article
 
 _KNOWN_IDS: Final = 200_000
@@ -28,8 +28,6 @@ YEARS: Final = range(1970, 2200)
 _MAX_WEIGHT: Final = 100
 """As in the feed list."""
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
 _SECTION: Final = " - "
 """Between a publisher and its section, as exports name sources that are no addresses."""
 
@@ -165,7 +163,7 @@ class Archive:
             try:
                 article = self._article(json.loads(line))
             except (ValueError, TypeError, KeyError, RecursionError, OverflowError) as e:
-                self.bad.add(number, _say(e))
+                self.bad.add(number, json_fault(e))
                 continue
             if last is not None and self.fetched_at < last:
                 self.backwards += 1
@@ -314,13 +312,3 @@ def _time(value: Any, key: str) -> datetime | None:
         if key == "published_at":
             return None  # the world's dates are as they are: the time of first sight stands in
         raise ValueError(f"'{key}' is no time in ISO 8601") from e
-
-
-def _say(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: {error.msg}"
-    if isinstance(error, UnicodeDecodeError):
-        return "not UTF-8"
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return str(error)

@@ -8,6 +8,7 @@ CommandError        carries the exit code
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
 
 
@@ -33,3 +34,14 @@ class Refused(CommandError):
     """Refused or not found."""
 
     exit_code = 3
+
+
+def json_fault(error: Exception) -> str:
+    """What is wrong with a line that should be JSON, in a few words."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON: {error.msg}"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return str(error)

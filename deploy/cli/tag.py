@@ -27,7 +27,7 @@ def tag(
 
     Example: straitwatch tag --in articles.jsonl --out tags.jsonl
     """
-    from deploy.errors import Refused, WrongUse
+    from deploy.errors import Refused, WrongUse, json_fault
     from deploy.output import written
     from deploy.topic_files import load_topics
     from pipeline.rules.tagging.tagger import Tagger
@@ -45,7 +45,9 @@ def tag(
             try:
                 article = _article(raw)
             except (ValueError, RecursionError) as e:
-                raise WrongUse(f"{source}:{number}: {_say(e)}; mend or remove the line") from e
+                raise WrongUse(
+                    f"{source}:{number}: {json_fault(e)}; mend or remove the line"
+                ) from e
             tagging = tagger.tag(article["title"], article["summary"], article["lang"])
             line = {
                 "id": article["id"],
@@ -95,13 +97,3 @@ def _text(line: dict[str, Any]) -> str:
     except UnicodeEncodeError:
         return json.dumps(line)
     return text
-
-
-def _say(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"not JSON: {error.msg}"
-    if isinstance(error, UnicodeDecodeError):
-        return "not UTF-8"
-    if isinstance(error, RecursionError):
-        return "nested too deeply"
-    return str(error)

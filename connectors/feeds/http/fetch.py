@@ -37,14 +37,13 @@ ACCEPT: Final = (
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _PERMANENT: Final = frozenset((301, 308))
 _SURPLUS_WAIT: Final = 0.1  # seconds; a server that said "close" has closed by then
-
-
 _TURN: Final = 256 * 1024
 """Plain bytes after which others have their turn: half a millisecond of decompression."""
 _TURN_PAUSE: Final = 0.002
 """Seconds of that turn: 8 MiB take 60 ms longer, and cost a fifth of the loop's time meanwhile."""
 _HOPS_AT_ONCE: Final = 3
 """Redirects that are followed without a pause: hardly a feed has more, and a circle has eleven."""
+
 Room = Callable[[], Awaitable[object]]
 
 

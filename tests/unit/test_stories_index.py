@@ -133,6 +133,30 @@ def test_memory_is_bounded_however_many_come() -> None:
     assert len(index) <= 50
 
 
+def test_a_flood_of_one_outlet_shortens_nobody_elses_window() -> None:
+    rules, log = StorySettings(max_items=50), []
+    index = StoryIndex(rules)
+    log.append(index.assign(item("a", WIRE, "Hill Times"))[1])
+    for n in range(200):
+        title = f"第{n}回港湾会議で議題{n * 7}を採択"
+        log.append(index.assign(item(f"f{n}", title, "Flood", hours=n / 100))[1])
+    for one in (index, StoryIndex.restore(rules, log)):
+        assert len(one) == 50
+        assert one.assign(item("b", WIRE, "Bay Post", 3))[0].story_id == "a"
+        newest = one.assign(item("c", "第199回港湾会議で議題1393を採択", "Bay Post", 3))
+        assert newest[0].story_id == "f199", "the flood's own oldest went"
+
+
+def test_what_the_log_does_not_tell_moves_no_clock() -> None:
+    index, known = StoryIndex(), "桟橋の点検、来週から始まる"
+    stream = [item("a", WIRE), item("k", known, hours=10), item("k", known, hours=80)]
+    log = [index.assign(each)[1] for each in stream]
+    assert log[-1] == b""
+    late = item("b", WIRE, "Hill Times", 60)
+    for one in (index, StoryIndex.restore(None, log)):
+        assert one.assign(late)[0].story_id == "a"
+
+
 def test_sections_of_one_house_are_one_house() -> None:
     assert house_of("Bay Post - Politics") == house_of("Bay Post - World") == "Bay Post"
 
@@ -234,6 +258,17 @@ def test_a_feed_that_names_anothers_address_takes_no_story_from_it() -> None:
     index.assign(item("a", "港の祭り、今年も盛況 家族連れでにぎわう", "Claimant", link=link))
     found, _ = index.assign(item("b", WIRE, "Bay Post", 1, link=link))
     assert (found.story_id, found.event_id, found.reprint) == ("b", "b", False)
+
+
+def test_an_address_that_was_claimed_and_given_up_still_finds_its_first_article() -> None:
+    index = StoryIndex()
+    link = "https://hill.example/a/1"
+    index.assign(item("x", WIRE, "Hill Times", link=link))
+    index.assign(item("a", "港の祭り、今年も盛況", "Bay Post", 1, link=link))
+    moved = "https://bay.example/a/1"
+    index.assign(item("a", "港の祭り、今年も盛況", "Bay Post", 2, revision=1, link=moved))
+    found, _ = index.assign(item("b", "費用は未定、来春にも再入札か", "Hill Times", 3, link=link))
+    assert (found.story_id, found.reprint) == ("x", True)
 
 
 def test_entries_of_one_page_are_texts_of_their_own() -> None:

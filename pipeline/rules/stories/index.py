@@ -13,11 +13,12 @@ articles.
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from itertools import takewhile
+from typing import Final, TypeAlias
 
 from pipeline.contracts.records import Lang
 from pipeline.rules.stories.candidates import Candidates
@@ -75,7 +76,8 @@ class StorySettings:
     window: timedelta = timedelta(hours=72)
     limits: Limits = LIMITS
     max_items: int = 50_000
-    """The oldest go first beyond this, however young: the bound on memory (4 to 6 kB an item)."""
+    """The bound on memory (4 to 6 kB an item). Beyond it the house with most loses its oldest,
+    however young: a flood of one outlet shortens nobody else's window."""
 
 
 @dataclass(slots=True)
@@ -89,6 +91,9 @@ class _Member:
     assignment: Assignment
     entry: bytes
 
+
+_Groups: TypeAlias = dict[str, list[int]]
+"""Slots by name, ascending. A list: most hold one, and a deque of one weighs eight times that."""
 
 _HAN: Final = frozenset({Lang.JA, Lang.ZH_HANS, Lang.ZH_HANT})
 
@@ -143,14 +148,15 @@ class StoryIndex:
         self._settings = settings or StorySettings()
         self._window_us = int(self._settings.window.total_seconds()) * US
         self._wires = WireTable()
-        self._members: dict[int, _Member] = {}
-        self._order: deque[int] = deque()
+        self._members: OrderedDict[int, _Member] = OrderedDict()
+        """By slot, ascending: the order of arrival. Ordered for its cheap removal of the first."""
         self._next_slot = 0
         self._slot_of: dict[str, int] = {}
-        self._by_url: dict[str, int] = {}
         self._alike = Candidates()
-        self._stories: dict[str, deque[int]] = {}
-        self._events: dict[str, deque[int]] = {}
+        self._urls: _Groups = {}
+        self._stories: _Groups = {}
+        self._events: _Groups = {}
+        self._houses: _Groups = {}
         self._clock_us = 0
         self._log_entries = 0
 
@@ -167,10 +173,17 @@ class StoryIndex:
         Returns:
             The assignment, and the log entry to append; empty when nothing changed.
         """
-        self._advance(microseconds(item.seen_at))
-        known = self._members.get(self._slot_of.get(item.article_id, -1))
-        if known is not None and item.revision <= known.revision:
+        seen_us = microseconds(item.seen_at)
+        known = self._known(item.article_id)
+        if (
+            known is not None
+            and item.revision <= known.revision
+            and known.seen_us >= max(self._clock_us, seen_us) - self._window_us
+        ):
+            # Not even the clock may move: what the log does not tell, a restart does not know.
             return known.assignment, b""
+        self._advance(seen_us)
+        known = self._known(item.article_id)
         text = normalise(item.title, item.summary, item.lang)
         url = canonical_url(item.link)
         no_sightings: list[Sighting] = []
@@ -206,7 +219,7 @@ class StoryIndex:
             return None
         self._advance(microseconds(now))
         entries = [wires_entry(self._wires, self._clock_us)]
-        entries += [self._members[slot].entry for slot in self._order if slot in self._members]
+        entries += [member.entry for member in self._members.values()]
         self._log_entries = len(entries)
         return entries
 
@@ -248,8 +261,8 @@ class StoryIndex:
 
     def _candidates(self, new: _Arrival) -> list[int]:
         slots = self._alike.of(new.probe.text)
-        if new.url is not None and (slot := self._by_url.get(new.url, -1)) in self._members:
-            slots = sorted({*slots, slot})
+        if new.url is not None and (there := self._urls.get(new.url)):
+            slots = sorted({*slots, there[-1]})
         return slots
 
     def _relation(self, new: _Arrival, member: _Member) -> Relation:
@@ -288,6 +301,10 @@ class StoryIndex:
 
     # Remembering
 
+    def _known(self, article_id: str) -> _Member | None:
+        slot = self._slot_of.get(article_id)
+        return None if slot is None else self._members[slot]
+
     def _learn(self, sightings: Iterable[Sighting]) -> None:
         for a, b, verbatim in sightings:
             self._wires.learn(a, b, verbatim=verbatim)
@@ -308,55 +325,49 @@ class StoryIndex:
             assignment,
             entry,
         )
-        self._order.append(slot)
         self._slot_of[item.article_id] = slot
-        if url is not None:
-            self._by_url[url] = slot
         self._alike.add(slot, text)
-        self._stories.setdefault(assignment.story_id, deque()).append(slot)
-        self._events.setdefault(assignment.event_id, deque()).append(slot)
+        for groups, name in self._groups_of(self._members[slot]):
+            groups.setdefault(name, []).append(slot)
         if old is not None:
             self._forget(old)
         self._log_entries += 1
 
     def _advance(self, now_us: int) -> None:
+        """Forget what is too old, and make room for one more."""
         self._clock_us = max(self._clock_us, now_us)
         oldest = self._clock_us - self._window_us
-        while self._order:
-            slot = self._order[0]
-            member = self._members.get(slot)
-            if member is not None:
-                if member.seen_us >= oldest and len(self._members) < self._settings.max_items:
-                    break
-                self._slot_of.pop(member.article_id, None)
-                self._forget(slot)
-            self._order.popleft()
+        while self._members:
+            slot, member = next(iter(self._members.items()))
+            if member.seen_us >= oldest:
+                break
+            self._forget(slot)
+        while len(self._members) >= self._settings.max_items:
+            _, most = max((len(slots), house) for house, slots in self._houses.items())
+            self._forget(self._houses[most][0])
 
     def _expired(self, now_us: int) -> int:
-        """How many `_advance` would forget."""
+        """How many are too old at a time to come."""
         cut = max(self._clock_us, now_us) - self._window_us
-        found = 0
-        for slot in self._order:
-            member = self._members.get(slot)
-            if member is not None:
-                if member.seen_us >= cut:
-                    break
-                found += 1
-        return found
+        return sum(1 for _ in takewhile(lambda m: m.seen_us < cut, self._members.values()))
 
     def _forget(self, slot: int) -> None:
         member = self._members.pop(slot)
-        if member.url is not None and self._by_url.get(member.url) == slot:
-            del self._by_url[member.url]
-        for groups, group_id in (
-            (self._stories, member.assignment.story_id),
-            (self._events, member.assignment.event_id),
-        ):
-            group = groups[group_id]
-            group.remove(slot)
-            if not group:
-                del groups[group_id]
+        if self._slot_of.get(member.article_id) == slot:
+            del self._slot_of[member.article_id]
+        for groups, name in self._groups_of(member):
+            slots = groups[name]
+            slots.remove(slot)
+            if not slots:
+                del groups[name]
         self._alike.remove(slot, member.text)
+
+    def _groups_of(self, member: _Member) -> Iterator[tuple[_Groups, str]]:
+        yield self._stories, member.assignment.story_id
+        yield self._events, member.assignment.event_id
+        yield self._houses, member.house
+        if member.url is not None:
+            yield self._urls, member.url
 
     def _replay(self, entry: bytes) -> None:
         try:

@@ -125,7 +125,7 @@ class ArticlePages:
             return Page.DISALLOWED, None
         await self._hosts.turn(host, self._clock)
         if wish.delay:
-            self._hosts.hold(host, self._now() + wish.delay)
+            self._hosts.hold(host, self._clock.monotonic() + wish.delay)
         room = _Room(self._bodies)
         try:
             try:
@@ -138,9 +138,6 @@ class ArticlePages:
             return Page.NO_TEXT, text
         finally:
             room.give_back()
-
-    def _now(self) -> float:
-        return self._clock.now().timestamp()
 
 
 class _Room:

@@ -30,7 +30,11 @@ class _Host:
 
 
 class Hosts:
-    """Who may be asked now. Times are seconds since 1970."""
+    """Who may be asked now.
+
+    Times are seconds of a clock that never goes back (`Clock.monotonic`): a machine whose time of
+    day is set back by an hour would else ask nobody for that hour.
+    """
 
     def __init__(self, own: Iterable[str] = (), spacing: float = SPACING) -> None:
         """``own``: the operator's hosts, as `Address.host` has them."""
@@ -77,9 +81,9 @@ class Hosts:
 
     async def turn(self, host: str, clock: Clock) -> None:
         """Wait until ``host`` may be asked, and begin."""
-        while (wait := self.wait(host, clock.now().timestamp())) > 0:
+        while (wait := self.wait(host, clock.monotonic())) > 0:
             await clock.asleep(wait)
-        self.enter(host, clock.now().timestamp())
+        self.enter(host, clock.monotonic())
 
     def hold(self, host: str, until: float) -> None:
         """No request to ``host`` before ``until``: it asks for longer pauses than ours."""

@@ -35,7 +35,7 @@ def is_proven(row: FeedRow) -> bool:
 
 
 class Lanes:
-    """Counts who is where. Belongs to one event loop. Times are seconds since 1970."""
+    """Counts who is where. Belongs to one event loop. Times are seconds of `Clock.monotonic`."""
 
     def __init__(self, fast: int, slow: int, patience: float = PATIENCE) -> None:
         self._fast_places = fast

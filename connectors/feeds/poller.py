@@ -8,40 +8,30 @@ memory here, and several connectors share them by leases.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import itertools
 import logging
 import random
-import secrets
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from connectors.feeds import schedule
-from connectors.feeds.accept import accept, is_met_anew
 from connectors.feeds.article_pages import ArticlePages
-from connectors.feeds.effects import Poll, effect_of
+from connectors.feeds.asking import Asking, Request
 from connectors.feeds.errors import LeaseLostError
 from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.hosts import Hosts
-from connectors.feeds.http.address import parse_address
-from connectors.feeds.http.fetch import Fetcher, Outcome, Validators
-from connectors.feeds.journal import Batcher, Journal
-from connectors.feeds.lanes import UNPROVEN_SHARE, Lanes, NoPlaceError, is_proven
-from connectors.feeds.moves import asked_url
+from connectors.feeds.http.fetch import Fetcher
+from connectors.feeds.journal import Journal
+from connectors.feeds.lanes import Lanes, NoPlaceError, is_proven
 from connectors.feeds.parse.pool import WorkerStartError
 from connectors.feeds.polling import Observer, Parser
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.database import damage_of
-from connectors.feeds.state.records import FeedRow, FinishedPoll, Outgoing, Seen
+from connectors.feeds.state.records import FeedRow
 from connectors.feeds.state.store import FeedStore
 from pipeline.contracts.clock import Clock, SystemClock
-from pipeline.contracts.codec import encode
-from pipeline.contracts.records import Article
 
 _LOG: Final = logging.getLogger(__name__)
 _TICK: Final = 0.25  # seconds between two looks at who is due
@@ -50,12 +40,6 @@ _KEEP_SEEN: Final = 60 * 86_400.0
 
 _DATABASE_PAUSE: Final = 2.0  # seconds
 _LATER: Final = 60.0  # seconds until a feed is asked again whose poll we broke ourselves
-_LARGE_BODY: Final = 256 * 1024
-"""Bytes whose digest is made aside."""
-_MANY: Final = 100
-"""Entries that are looked through aside: each takes 25 µs."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,29 +77,31 @@ class Poller:
     ) -> None:
         self._store = store
         self._journal = journal
-        self._fetcher = fetcher
-        self._parser = parser
         self._hosts = hosts
         self._database = database
-        self._observer = observer
         self._settings = settings
         self._clock = clock or SystemClock()
-        self._rng = rng or random.Random()  # noqa: S311 - jitter
-        # Names polls in the journal, in order; random once, not each time.
-        self._run = secrets.token_hex(8)
-        self._poll_number = itertools.count()
         self._feeds: dict[str, Feed] = {}
         self._active: dict[str, asyncio.Task[None]] = {}
         self._recovery: asyncio.Task[None] | None = None
         self._lanes = Lanes(settings.places, settings.slow_places)
-        self._seen = Batcher(self._seen_all, database)
-        few = max(1, int(UNPROVEN_SHARE * settings.large_bodies))
-        self._large_unproven = asyncio.Semaphore(few)
-        self._large_proven = asyncio.Semaphore(max(1, settings.large_bodies - few))
-        self._heavy = ThreadPoolExecutor(1, thread_name_prefix="heavy")
+        self._asking = Asking(
+            store,
+            journal,
+            fetcher,
+            parser,
+            hosts,
+            self._lanes,
+            database,
+            observer,
+            settings.pace,
+            settings.large_bodies,
+            self._clock,
+            rng or random.Random(),  # noqa: S311 - jitter
+            pages,
+        )
         self._overstayed: set[str] = set()
         """Feeds that were cut short: slow ones until they answer in time."""
-        self._pages = pages
         self._nudged: set[str] = set()
         self._damage: sa.exc.DatabaseError | None = None
         """What a poll met in the state file: the connector ends with it, its next start mends."""
@@ -123,6 +109,7 @@ class Poller:
     async def use(self, feeds: FeedList) -> None:
         """Poll ``feeds`` from now on."""
         self._feeds = {f.feed_id: f for f in feeds if f.enabled}
+        self._overstayed &= self._feeds.keys()
         # A few feeds may all be asked at once; an hour's worth of them may not.
         spread = min(self._settings.spread, self._settings.pace.shortest / 2, 0.1 * len(feeds))
         await self._in_database(self._store.sync_list, feeds, self._now(), spread)
@@ -133,19 +120,19 @@ class Poller:
         Raises:
             sqlalchemy.exc.DatabaseError: the state file is damaged.
         """
-        beat_at = 0.0
-        prune_at = self._now() + 3600
+        beat_at = self._clock.monotonic()
+        prune_at = beat_at + 3600
         try:
             while not stop.is_set():
                 if self._damage is not None:
                     raise self._damage
                 now, turn = self._now(), self._clock.monotonic()
                 try:
-                    if now >= beat_at:
-                        beat_at = now + self._store.lease_seconds / 4
+                    if turn >= beat_at:
+                        beat_at = turn + self._store.lease_seconds / 4
                         await self._stay(now)
-                    if now >= prune_at:
-                        prune_at = now + 86_400
+                    if turn >= prune_at:
+                        prune_at = turn + 86_400
                         await self._in_database(self._store.prune, now - _KEEP_SEEN)
                     await self._start_due(now, turn, stop)
                 except sa.exc.OperationalError as e:
@@ -160,7 +147,7 @@ class Poller:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            self._heavy.shutdown(wait=False)
+            self._asking.close()
             with suppress(sa.exc.OperationalError):  # they run out by themselves
                 await self._in_database(self._store.release)
 
@@ -168,72 +155,6 @@ class Poller:
     def active(self) -> int:
         """Polls under way."""
         return len(self._active)
-
-    async def poll(self, row: FeedRow, feed: Feed) -> None:
-        """Ask one feed and make lasting what came of it.
-
-        Raises:
-            LeaseLostError: another connector has the feed by now.
-        """
-        async with AsyncExitStack() as held:
-            await self._poll(row, feed, held)
-
-    async def _poll(self, row: FeedRow, feed: Feed, held: AsyncExitStack) -> None:
-        now = self._now()
-        full = schedule.is_full_due(row, now)
-        url = asked_url(row, feed.url, full)
-        asked = Validators() if full else Validators(row.etag, row.last_modified)
-        room = self._large_proven if is_proven(row) else self._large_unproven
-        async with self._lanes.fetching():
-            result = await self._fetcher.fetch(
-                url, asked, before_large=lambda: held.enter_async_context(room)
-            )
-        result = result.believed()
-        parsed, accepted = None, None
-        digest = row.body_digest
-        if result.outcome is Outcome.OK:
-            digest = await self._aside(len(result.body) > _LARGE_BODY, _digest, result.body)
-            # The same bytes as last time hold nothing new, whatever the status says.
-            if digest != row.body_digest:
-                parsed = await self._parser.parse(
-                    result.body,
-                    result.content_type,
-                    result.final_url,
-                    feed.feed_id,
-                    proven=is_proven(row),
-                )
-                if not parsed.ok:
-                    self._observer.document_rejected(str(parsed.reason))
-                    result = replace(
-                        result, outcome=Outcome.BAD_FEED, reason=parsed.detail, body=b""
-                    )
-                    digest = None
-        if parsed is not None and parsed.ok:
-            known = await self._seen(feed.feed_id)
-            anew = is_met_anew(row.last_answer_at, now)
-            accepted = await self._aside(
-                len(parsed.entries) > _MANY, accept, feed, parsed, known, self._clock.now(), anew
-            )
-        result = replace(result, body=b"")
-        if accepted is not None and feed.full_text and self._pages is not None:
-            # The feed's own request is over: its place at the host is for the pages.
-            with self._hosts.lent(parse_address(url).host):
-                filled = await self._pages.fill(accepted.articles)
-            accepted = replace(accepted, articles=filled)
-        articles = accepted.articles if accepted else ()
-        finished = FinishedPoll(
-            f"{self._run}-{next(self._poll_number):010}",
-            effect_of(
-                Poll(feed, row, result, parsed, accepted, digest, full),
-                self._now(),
-                self._settings.pace,
-                self._hosts.is_own(row.host),
-                self._rng,
-            ),
-            await self._aside(len(articles) > _MANY, _outgoing, articles),
-        )
-        await self._journal.commit(finished)
-        self._observer.polled(feed, result, accepted)
 
     async def _stay(self, now: float) -> None:
         """Keep our leases, and complete what dead connectors left."""
@@ -282,42 +203,38 @@ class Poller:
             if feed is None or row.feed_id in self._active:
                 deferred[row.feed_id] = self._now() + 60
                 continue
-            # The host that is dialled: for a feed that has moved not the listed one.
-            host = row.host
-            if row.moved_to is not None:
-                url = asked_url(row, feed.url, schedule.is_full_due(row, now))
-                host = parse_address(url).host
-            if (wait := self._wait(row, host)) > 0:
+            request = Request.of(row, feed, now)
+            if (wait := self._wait(row, request.host)) > 0:
                 deferred[row.feed_id] = self._now() + wait
             else:
-                self._start(row, feed, host)
+                self._start(row, feed, request)
         if deferred:
             await self._in_database(self._store.defer, deferred)
 
     def _wait(self, row: FeedRow, host: str) -> float:
         """Seconds until this feed may be looked at again; 0: it may be asked now."""
-        now = self._now()
+        now = self._clock.monotonic()
         wait = self._hosts.wait(host, now)
         return wait or self._lanes.wait(now, self._is_slow(row), is_proven(row))
 
     def _is_slow(self, row: FeedRow) -> bool:
         return row.slow or row.feed_id in self._overstayed
 
-    def _start(self, row: FeedRow, feed: Feed, host: str) -> None:
-        self._hosts.enter(host, self._now())
-        task = asyncio.create_task(self._guarded(row, feed), name=f"poll {row.feed_id}")
+    def _start(self, row: FeedRow, feed: Feed, request: Request) -> None:
+        self._hosts.enter(request.host, self._clock.monotonic())
+        task = asyncio.create_task(self._guarded(row, feed, request), name=f"poll {row.feed_id}")
         self._active[row.feed_id] = task
         self._lanes.enter(task, self._is_slow(row), is_proven(row))
-        task.add_done_callback(lambda t: self._ended(row, host, t))
+        task.add_done_callback(lambda t: self._ended(row, request.host, t))
 
     def _ended(self, row: FeedRow, host: str, task: asyncio.Task[None]) -> None:
         self._active.pop(row.feed_id, None)
         self._lanes.leave(task)
         self._hosts.leave(host)
 
-    async def _guarded(self, row: FeedRow, feed: Feed) -> None:
+    async def _guarded(self, row: FeedRow, feed: Feed, request: Request) -> None:
         try:
-            await self.poll(row, feed)
+            await self._asking.ask(row, feed, request)
             self._overstayed.discard(row.feed_id)
         except NoPlaceError:
             _LOG.debug("%s is asked again as a slow feed: it lasts, and they are many", row.feed_id)
@@ -358,12 +275,6 @@ class Poller:
         except TimeoutError:
             pass
 
-    async def _aside(self, is_heavy: bool, work: Callable[..., T], *arguments: Any) -> T:
-        """The result of ``work``; what takes milliseconds runs in a thread, one at a time."""
-        if not is_heavy:
-            return work(*arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._heavy, work, *arguments)
-
     # -- inside -----------------------------------------------------------------------------------
 
     def _now(self) -> float:
@@ -373,19 +284,5 @@ class Poller:
         self._store.renew(tuple(self._active), now)
         return self._store.beat(now)
 
-    def _seen_all(self, feed_ids: Any) -> list[dict[str, Seen]]:
-        found = self._store.seen(feed_ids)
-        return [found[feed_id] for feed_id in feed_ids]
-
     async def _in_database(self, work: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._database, work, *arguments)
-
-
-def _digest(body: bytes) -> str:
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
-
-
-def _outgoing(articles: Sequence[Article]) -> tuple[Outgoing, ...]:
-    return tuple(
-        Outgoing(a.article_id.encode("utf-8", "surrogatepass"), encode(a)) for a in articles
-    )

@@ -104,4 +104,7 @@ def learned_gap(gap: float | None, since_last_new: float | None, new: int) -> fl
 
 def is_full_due(row: FeedRow, now: float) -> bool:
     """Whether this poll is made without validators."""
-    return row.last_full_at is None or now - row.last_full_at >= FULL_EVERY
+    if row.last_full_at is None:
+        return True
+    # A time that is still to come was written by a clock that was ahead.
+    return not 0 <= now - row.last_full_at < FULL_EVERY

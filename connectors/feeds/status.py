@@ -86,7 +86,8 @@ class StatusReporter:
     def _due(self, over: int) -> Sequence[FeedStatus]:
         until = self._store.status_until()
         counted = self._store.status_buckets(over)
-        first = over - BUCKET_SECONDS if until is None else until
+        # What was told of a time to come was told by a clock that was ahead.
+        first = over - BUCKET_SECONDS if until is None or until > over else until
         first = max(first, over - CATCH_UP * BUCKET_SECONDS)
         starts = {bucket for bucket, _ in counted} | set(range(first, over, BUCKET_SECONDS))
         sizes = self._store.group_sizes()

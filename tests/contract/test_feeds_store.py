@@ -13,7 +13,12 @@ import sqlalchemy as sa
 from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.records import Effect, FinishedPoll, Outgoing, Seen
-from connectors.feeds.state.store import LEASE_SECONDS, NUDGE_SPACING, FeedStore
+from connectors.feeds.state.store import (
+    LEASE_SECONDS,
+    LONGEST_PUT_OFF,
+    NUDGE_SPACING,
+    FeedStore,
+)
 from connectors.feeds.state.tables import METADATA
 
 NOW = 1_800_000_000.0
@@ -244,10 +249,25 @@ def test_feeds_are_asked_again_after_a_clock_that_was_a_year_ahead(store: FeedSt
     store.defer({"f0": ahead + 900})
     store.sync_list(_feeds(4), NOW, 0)
     store.claim(NOW, 1)
-    store.defer({"f3": NOW + 86_400})
+    store.defer({"f3": NOW + LONGEST_PUT_OFF})
     store.start(NOW)
     store.beat(NOW)
     assert {r.feed_id for r in store.claim(NOW, 10)} == {"f0", "f1", "f2"}
+
+
+def test_after_a_clock_that_was_an_hour_ahead_each_feed_waits_its_own_pause_and_no_more(
+    store: FeedStore,
+) -> None:
+    ahead = NOW + 3_600
+    store.sync_list(_feeds(2), ahead, 0)
+    store.claim(ahead, 2)
+    for feed_id, pause in (("f0", 120.0), ("f1", 86_400.0)):
+        changes = {"next_poll_at": ahead + pause, "interval_s": pause}
+        store.complete([replace(_poll(feed_id, feed_id, **changes), messages=())])
+    store.beat(NOW)
+    assert [r.feed_id for r in store.claim(NOW + 119, 10)] == []
+    assert [r.feed_id for r in store.claim(NOW + 120, 10)] == ["f0"]
+    assert [r.feed_id for r in store.claim(NOW + 86_400, 10)] == ["f0", "f1"]
 
 
 def test_the_journal_of_a_dead_connector_is_taken_over(engine: sa.Engine, store: FeedStore) -> None:

@@ -25,8 +25,8 @@ from connectors.feeds.parse.model import ParsedFeed
 from connectors.feeds.poller import Poller, PollerSettings
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.database import open_database, sqlite_url
-from connectors.feeds.state.store import FeedStore
-from pipeline.contracts.clock import SystemClock
+from connectors.feeds.state.store import LEASE_SECONDS, FeedStore
+from pipeline.contracts.clock import Clock, SystemClock
 from pipeline.contracts.codec import decode
 from pipeline.contracts.records import Article
 from pipeline.contracts.topics import ARTICLES, topic_specs
@@ -84,13 +84,16 @@ async def running(
     also: tuple[str, ...] = (),
     limits: FetchLimits = LIMITS,
     settings: PollerSettings = FAST,
+    clock: Clock | None = None,
+    lease_seconds: float = LEASE_SECONDS,
 ) -> AsyncIterator[Connector]:
     """The connector at work on ``paths`` of ``site``, as fast as it can.
 
     ``also``: more hosts with ports that may be asked.
     """
+    clock = clock or SystemClock()
     engine = open_database(sqlite_url(folder))
-    store = FeedStore(engine)
+    store = FeedStore(engine, lease_seconds=lease_seconds)
     registry = CollectorRegistry()
     metrics = FeedMetrics(registry)
     with ThreadPoolExecutor(1) as database:
@@ -104,8 +107,9 @@ async def running(
             database,
             metrics,
             settings,
+            clock,
         )
-        store.start(SystemClock().now().timestamp())
+        store.start(clock.now().timestamp())
         await journal.recover()
         await poller.use(
             FeedList(

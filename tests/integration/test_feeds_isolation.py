@@ -97,7 +97,7 @@ def test_a_document_of_very_many_entries_stops_no_other_feed(
 
     async def scene() -> None:
         bus = _bus()
-        monkeypatch.setattr("connectors.feeds.poller.accept", accept_when_done)
+        monkeypatch.setattr("connectors.feeds.asking.accept", accept_when_done)
         async with Site() as site:
             site.put("/many", rss(*((str(n), f"Bridge {n}") for n in range(300))))
             site.put("/rss", rss(("1", "Bridge opens")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from connectors.bus.memory import MemoryPublisher
 from connectors.feeds.effects import BUCKET_SECONDS
+from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.records import State
@@ -249,6 +251,48 @@ def test_a_fault_of_our_own_in_one_poll_stops_no_other(
                 async with _running(tmp_path, bus, site, "/rss", "/boom"):
                     await _until(lambda: len(site.asked("/rss")) > 5, "the good one goes on")
             assert "broken on purpose" in caplog.text
+
+    asyncio.run(scene())
+
+
+class SetClock(SystemClock):
+    """The machine's, which somebody sets."""
+
+    ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return super().now() + self.ahead
+
+
+def test_a_clock_that_is_set_back_by_an_hour_stops_nobody(tmp_path: Path) -> None:
+    async def scene() -> None:
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")))
+            clock = SetClock()
+            clock.ahead = timedelta(hours=1)
+            start = _running(
+                tmp_path, _bus(), site, "/rss", hosts=Hosts(), clock=clock, lease_seconds=0.4
+            )
+            async with start:
+                await _until(lambda: len(site.requests) > 1, "the feed is polled")
+                clock.ahead = timedelta(0)
+                asked = len(site.requests)
+                await _until(lambda: len(site.requests) > asked + 1, "it goes on")
+
+    asyncio.run(scene())
+
+
+def test_buckets_are_told_again_after_a_clock_that_was_ahead(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        store = FeedStore(open_database(sqlite_url(tmp_path)))
+        now = SystemClock().now()
+        store.start(now.timestamp())
+        store.sync_list(FeedList((Feed("f", "https://outlet.example/rss"),)), now.timestamp(), 0)
+        with ThreadPoolExecutor(1) as database:
+            for ahead in (timedelta(days=1), timedelta(0)):
+                clock = FakeClock(now + ahead)
+                assert await StatusReporter(store, MemoryPublisher(bus), database, clock).report()
 
     asyncio.run(scene())
 

@@ -38,9 +38,9 @@ LEASE_SECONDS: Final = 120.0
 dead: another one takes over its feeds and its journal."""
 NUDGE_SPACING: Final = 15.0
 """Seconds from a poll to one that a hub makes fall due: a hub that shouts burdens no feed."""
-LONGEST_PAUSE: Final = 2 * 86_400.0
-"""Seconds: longer than any pause between two polls (Retry-After and ``pace.shortest``: a day). What
-falls due later was written by a clock that was ahead."""
+LONGEST_PUT_OFF: Final = 1800.0
+"""Seconds beyond its pause for which a feed waits for its host or a place. What falls due later was
+written by a clock that was ahead."""
 
 FETCHED, ACCEPTED, DUPLICATES = "fetched", "accepted", "duplicates"
 BACKFILLED = "backfilled"
@@ -53,7 +53,7 @@ class FeedStore:
     def __init__(
         self, engine: sa.Engine, owner: str = "feeds", lease_seconds: float = LEASE_SECONDS
     ) -> None:
-        self._engine = self.engine = engine
+        self.engine = engine
         self.owner = owner
         self.lease_seconds = lease_seconds
         self._insert = insert_for(engine)
@@ -114,7 +114,7 @@ class FeedStore:
 
     def feeds(self) -> Iterator[FeedRow]:
         """Every listed feed, by id."""
-        with self._engine.connect() as c:
+        with self.engine.connect() as c:
             query = sa.select(*(FEEDS.c[n] for n in FEED_COLUMNS)).where(FEEDS.c.listed)
             for row in c.execute(query.order_by(FEEDS.c.feed_id)).yield_per(1000):
                 yield FeedRow(**row._mapping)
@@ -122,13 +122,13 @@ class FeedStore:
     def states(self) -> dict[str, int]:
         """Listed feeds by state."""
         query = sa.select(FEEDS.c.state, sa.func.count()).where(FEEDS.c.listed)
-        with self._engine.connect() as c:
+        with self.engine.connect() as c:
             return {row[0]: row[1] for row in c.execute(query.group_by(FEEDS.c.state))}
 
     def group_sizes(self) -> dict[str, int]:
         """Listed feeds by group."""
         query = sa.select(FEEDS.c.group_name, sa.func.count()).where(FEEDS.c.listed)
-        with self._engine.connect() as c:
+        with self.engine.connect() as c:
             return {row[0]: row[1] for row in c.execute(query.group_by(FEEDS.c.group_name))}
 
     # -- leases -----------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class FeedStore:
             .order_by(FEEDS.c.next_poll_at)
             .limit(limit)
         )
-        with self._engine.connect() as c:
+        with self.engine.connect() as c:
             # Most looks find nothing: no write lock for those.
             if c.execute(due.limit(1)).first() is None:
                 return []
@@ -213,8 +213,8 @@ class FeedStore:
         """Show a sign of life, and take over from connectors that show none.
 
         Their journals become ours, and what they have not told of their buckets (FeedStatus).
-        A feed that falls due at no possible time falls due now: a machine that started with the
-        clock of next year would else ask nobody until then.
+        A feed that falls due at no possible time gets its pause from now on: a machine whose clock
+        was ahead, by an hour or a year, would else ask nobody until then.
 
         Returns:
             How many polls were taken over: they are ours to complete.
@@ -223,8 +223,12 @@ class FeedStore:
             self._show_life(c, now)
             c.execute(
                 sa.update(FEEDS)
-                .where(FEEDS.c.listed, FEEDS.c.next_poll_at > now + LONGEST_PAUSE)
-                .values(next_poll_at=now)
+                .where(
+                    FEEDS.c.listed,
+                    FEEDS.c.next_poll_at > now + LONGEST_PUT_OFF,  # few: the index is used
+                    FEEDS.c.next_poll_at > now + LONGEST_PUT_OFF + FEEDS.c.interval_s,
+                )
+                .values(next_poll_at=now + FEEDS.c.interval_s)
             )
             alive = sa.select(CONNECTORS.c.name).where(
                 CONNECTORS.c.seen_at >= now - self.lease_seconds
@@ -250,7 +254,7 @@ class FeedStore:
             ENTRIES.c.revision,
             ENTRIES.c.last_seen_at,
         )
-        with self._engine.connect() as c:
+        with self.engine.connect() as c:
             for chunk in chunks(tuple(out)):
                 for row in c.execute(sa.select(*columns).where(ENTRIES.c.feed_id.in_(chunk))):
                     out[row[0]][row[1]] = Seen(row[1], row[2], row[3], row[4])
@@ -275,18 +279,18 @@ class FeedStore:
 
     def pending(self, poll_ids: Sequence[str] | None = None) -> list[FinishedPoll]:
         """Journalled polls of ours that were not completed, with their exact bytes."""
-        with self._engine.connect() as c:
+        with self.engine.connect() as c:
             wanted = self._pending_ids(c) if poll_ids is None else poll_ids
             return [p for chunk in chunks(wanted) for p in read_journal(c, self.owner, chunk)]
 
     def pending_ids(self) -> list[str]:
         """The journalled polls of ours that were not completed, the oldest of each run first."""
-        with self._engine.connect() as c:
+        with self.engine.connect() as c:
             return self._pending_ids(c)
 
     def pending_articles(self) -> int:
         """Articles in the journals of all connectors."""
-        with self._engine.connect() as c:
+        with self.engine.connect() as c:
             return int(c.execute(sa.select(sa.func.count()).select_from(PENDING)).scalar_one())
 
     def complete(self, polls: Sequence[FinishedPoll]) -> set[str]:
@@ -300,7 +304,7 @@ class FeedStore:
 
     def totals(self) -> FeedTotals:
         """How every entry ended, over all connectors, in one consistent reading."""
-        with self._engine.connect() as c:
+        with self.engine.connect() as c:
             query = sa.select(TOTALS.c.name, sa.func.sum(TOTALS.c.count)).group_by(TOTALS.c.name)
             counts = {name: int(n) for name, n in c.execute(query)}
             pending = c.execute(sa.select(sa.func.count()).select_from(PENDING)).scalar_one()
@@ -324,7 +328,7 @@ class FeedStore:
     def status_buckets(self, before: int) -> dict[tuple[int, str], tuple[int, int, int]]:
         """(bucket, group) -> polled, answered, articles, of our buckets before ``before``."""
         query = sa.select(STATUS).where(STATUS.c.owner == self.owner, STATUS.c.bucket < before)
-        with self._engine.connect() as c:
+        with self.engine.connect() as c:
             return {
                 (row.bucket, row.group_name): (row.polled, row.answered, row.articles)
                 for row in c.execute(query)
@@ -333,7 +337,7 @@ class FeedStore:
     def status_until(self) -> int | None:
         """End of the last bucket that we have told of; None when never."""
         query = sa.select(CONNECTORS.c.status_until).where(CONNECTORS.c.name == self.owner)
-        with self._engine.connect() as c:
+        with self.engine.connect() as c:
             return c.execute(query).scalar()
 
     def status_told(self, until: int) -> None:
@@ -352,7 +356,7 @@ class FeedStore:
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        with self._engine.connect().execution_options(write=True) as c, c.begin():
+        with self.engine.connect().execution_options(write=True) as c, c.begin():
             yield c
 
     def _show_life(self, c: sa.Connection, now: float) -> None:

@@ -10,9 +10,18 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Final
 
+from connectors.feeds.parse.date_words import (
+    AFTERNOON,
+    ERAS,
+    HALVES,
+    MONTHS,
+    MORNING,
+    NOON,
+    ZONES,
+)
 from connectors.feeds.parse.limits import MAX_DATE
 
 MISSING: Final = "date_missing"
@@ -20,6 +29,7 @@ UNREADABLE: Final = "date_unreadable"
 OUT_OF_RANGE: Final = "date_out_of_range"
 FUTURE: Final = "date_future"
 ZONE_UNKNOWN: Final = "date_zone_unknown"
+TIME_UNKNOWN: Final = "date_time_unknown"
 
 _FIRST_YEAR: Final = 1990
 """The web is not older: what is, is an epoch of 0 or a default."""
@@ -29,7 +39,10 @@ _CLOCK_SKEW: Final = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True)
 class ReadDate:
-    """A date, or why there is none. A date may have a flag as well (`ZONE_UNKNOWN`)."""
+    """A date, or why there is none. A date may have a flag as well.
+
+    `ZONE_UNKNOWN`: UTC was taken; `TIME_UNKNOWN`: the day is right, midnight was taken.
+    """
 
     value: datetime | None
     flag: str | None = None
@@ -42,47 +55,21 @@ def read_date(text: str, now: datetime) -> ReadDate:
         text: as the feed has it; only the first `limits.MAX_DATE` characters count.
         now: what "in the future" is measured against.
     """
-    if len(text) > MAX_DATE:
-        text = text.strip()[:MAX_DATE]
+    text = text.strip()[:MAX_DATE]
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    text = text.strip()
+        text = unicodedata.normalize("NFKC", text).translate(_DASHES).strip()
     try:
-        for reader in _READERS:
-            if fields := reader(text):
-                return _in_range(fields, now)
+        if (value := _epoch(text)) is not None:
+            return _in_range(value, None, now)
+        for find, day_of in _DAYS:
+            if (match := find(text)) and (day := day_of(match)):
+                return _in_range(*_with_time(day, text[match.end() :]), now)
     except (ValueError, OverflowError):
         return ReadDate(None, OUT_OF_RANGE)
     return ReadDate(None, UNREADABLE)
 
 
-@dataclass(slots=True)
-class _Fields:
-    year: int
-    month: int
-    day: int
-    hour: int = 0
-    minute: int = 0
-    second: int = 0
-    micro: int = 0
-    zone: str = ""
-
-
-def _in_range(f: _Fields, now: datetime) -> ReadDate:
-    zone, flag = _zone(f.zone)
-    next_day = f.hour == 24 and f.minute == 0 and f.second == 0  # ISO 8601: the end of the day.
-    value = datetime(
-        f.year,
-        f.month,
-        f.day,
-        0 if next_day else f.hour,
-        f.minute,
-        min(f.second, 59),  # a leap second
-        f.micro,
-        tzinfo=zone,
-    )
-    if next_day:
-        value += timedelta(days=1)
+def _in_range(value: datetime, flag: str | None, now: datetime) -> ReadDate:
     if value.year < _FIRST_YEAR:
         return ReadDate(None, OUT_OF_RANGE)
     if value > now + _CLOCK_SKEW:
@@ -90,61 +77,153 @@ def _in_range(f: _Fields, now: datetime) -> ReadDate:
     return ReadDate(value, flag)
 
 
-# --- zones
+_DASHES: Final = dict.fromkeys(map(ord, "‐‑‒–—−"), "-")
+"""What word processors and some locales write for a hyphen and for minus."""
 
-_NAMED_ZONES: Final = {
-    **dict.fromkeys(("", "z", "gmt", "utc", "ut", "wet"), 0),
-    # RFC 822; CST is China's as well, which its feeds hardly use.
-    "est": -300,
-    "edt": -240,
-    "cst": -360,
-    "cdt": -300,
-    "mst": -420,
-    "mdt": -360,
-    "pst": -480,
-    "pdt": -420,
-    "akst": -540,
-    "akdt": -480,
-    "hst": -600,
-    "ast": -240,
-    "adt": -180,
-    "nst": -210,
-    "ndt": -150,
-    "jst": 540,
-    "kst": 540,
-    "hkt": 480,
-    "sgt": 480,
-    "myt": 480,
-    "pht": 480,
-    "awst": 480,
-    "ict": 420,
-    "wib": 420,
-    "ist": 330,
-    "pkt": 300,
-    "gst": 240,
-    "msk": 180,
-    "trt": 180,
-    "eet": 120,
-    "eest": 180,
-    "sast": 120,
-    "cet": 60,
-    "cest": 120,
-    "mez": 60,
-    "mesz": 120,
-    "met": 60,
-    "mest": 120,
-    "bst": 60,
-    "west": 60,
-    "brt": -180,
-    "art": -180,
-    "aest": 600,
-    "aedt": 660,
-    "acst": 570,
-    "acdt": 630,
-    "nzst": 720,
-    "nzdt": 780,
-}
-"""Name -> minutes east of Greenwich."""
+_EPOCH = re.compile(r"([0-9]{9,10}|[0-9]{13}|[0-9]{16}|[0-9]{19})(?:\.[0-9]{1,9})?")
+
+
+def _epoch(text: str) -> datetime | None:
+    """Seconds since 1970, or thousandths, millionths, billionths of one."""
+    match = _EPOCH.fullmatch(text)
+    if match is None:
+        return None
+    seconds, fraction = match[1][:10], match[1][10:16]
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
+        seconds=int(seconds), microseconds=int(fraction.ljust(6, "0"))
+    )
+
+
+# --- the day: each reader takes one family of formats, or gives None
+
+_RFC_822 = re.compile(
+    r"(?:[^\s,0-9]{1,12}[,.]?\s{0,3},?\s{0,3})?"
+    r"([0-9]{1,2})[\s-]{1,3}([^\W\d_]{2,12}|1?[0-9][月월])\.?,?[\s-]{1,3}([0-9]{2,5})"
+)
+_ISO_8601 = re.compile(
+    r"([0-9]{4})(?:"
+    r"([-/.])\s?([0-9]{1,2})(?:\2\s?([0-9]{1,2})\.?(?![0-9])|(?![-/.0-9]))"
+    r"|-?W([0-9]{2})-?([1-7])"
+    r"|-([0-9]{3})(?![0-9])"
+    # Without hyphens; a time may follow at once.
+    r"|([0-9]{2})([0-9]{2})(?=$|[TtZz\s]|[0-9]{4}(?:[0-9]{2})?(?![0-9]))"
+    r"|$)"
+)
+_US = re.compile(
+    r"(?:[^\W\d_]{2,10}[,.]?\s{1,3})?([^\W\d_]{3,12})\.?\s{1,3}([0-9]{1,2})(?:st|nd|rd|th)?,?\s{1,3}"
+    # C's ctime has the year behind the time.
+    r"(?:([0-9]{4})(?!:)|(?=[0-9:]{4,8}\s.{0,12}?\b([0-9]{4})$))"
+)
+_DOTTED = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.([0-9]{4})")
+_CJK = re.compile(
+    rf"(?:({'|'.join(ERAS)})\s?)?([0-9]{{1,4}}|元)\s?[年년][度\s]{{0,2}}"
+    r"([0-9]{1,2})\s?[月월]\s{0,2}([0-9]{1,2})\s?[日号號일]?"
+)
+
+
+def _rfc_822(match: re.Match[str]) -> date | None:
+    month = _month(match[2])
+    return date(_full_year(match[3]), month, int(match[1])) if month else None
+
+
+def _iso_8601(match: re.Match[str]) -> date:
+    year, _, month, day, week, weekday, ordinal, compact_month, compact_day = match.groups()
+    if week:
+        return date.fromisocalendar(int(year), int(week), int(weekday))
+    if ordinal:
+        found = date(int(year), 1, 1) + timedelta(days=int(ordinal) - 1)
+        if found.year != int(year):
+            raise ValueError("no such day in the year")
+        return found
+    return date(int(year), int(month or compact_month or 1), int(day or compact_day or 1))
+
+
+def _us(match: re.Match[str]) -> date | None:
+    month = _month(match[1])
+    return date(int(match[3] or match[4]), month, int(match[2])) if month else None
+
+
+def _dotted(match: re.Match[str]) -> date:
+    return date(int(match[3]), int(match[2]), int(match[1]))
+
+
+def _cjk(match: re.Match[str]) -> date:
+    era, stated, month, day = match.groups()
+    year = (1 if stated == "元" else int(stated)) + (ERAS[era] if era else 0)
+    return date(year if year > 99 else 2000 + year, int(month), int(day))
+
+
+_Find = Callable[[str], re.Match[str] | None]
+_DAYS: Final[tuple[tuple[_Find, Callable[[re.Match[str]], date | None]], ...]] = (
+    (_RFC_822.match, _rfc_822),
+    (_ISO_8601.match, _iso_8601),
+    (_US.match, _us),
+    (_DOTTED.match, _dotted),
+    (_CJK.search, _cjk),
+)
+
+
+def _month(name: str) -> int | None:
+    low = name.lower()
+    if low[0].isdigit():
+        return int(low[:-1])
+    return MONTHS.get(low) or MONTHS.get(low[:3])
+
+
+def _full_year(year: str) -> int:
+    """RFC 5322, section 4.3: two digits below 50 are of this century."""
+    number = int(year)
+    if len(year) == 2:
+        return number + (2000 if number < 50 else 1900)
+    return number
+
+
+# --- the time of the day and the zone, in what follows the day
+
+_HALVES: Final = "|".join(HALVES)
+_CLOCK = re.compile(
+    # No offset ("+09:00"), and no part of a longer number.
+    rf"(?:({_HALVES})\s{{0,2}})?(?<![0-9+-])([0-9]{{1,2}})\s?[:時时點点시]\s?"
+    r"(?:([0-9]{1,2})(?:\s?[:分분]\s?(?:([0-9]{1,2})(?:[.,]([0-9]{1,9}))?\s?[秒초]?)?)?|([半반]))?"
+)
+_COMPACT = re.compile(r"[Tt ]?([0-9]{2})(?:([0-9]{2})([0-9]{2})?)?(?:[.,][0-9]{1,9})?(?![0-9:])")
+_HALF_BEHIND = re.compile(rf"\s{{0,3}}({_HALVES}|[ap]\.?m\.?(?![a-z]))", re.IGNORECASE)
+
+
+def _with_time(day: date, rest: str) -> tuple[datetime, str | None]:
+    """The moment on ``day`` that ``rest`` names, and what is not known of it."""
+    half, hour, minute, second, fraction = "", 0, 0, 0, ""
+    if match := _CLOCK.search(rest):
+        half, hour, fraction = match[1] or "", int(match[2]), match[5] or ""
+        minute, second = 30 if match[6] else int(match[3] or 0), int(match[4] or 0)
+    elif match := _COMPACT.match(rest):
+        hour, minute, second = (int(g or 0) for g in match.groups())
+    if match:
+        rest = rest[match.end() :]
+        if match := _HALF_BEHIND.match(rest):
+            half, rest = match[1].lower().replace(".", ""), rest[match.end() :]
+        # ctime: the year has been read.
+        zone, flag = _zone(rest.removesuffix(str(day.year)))
+    else:
+        zone, flag = _zone(rest.strip(" ,"))
+        flag = flag and TIME_UNKNOWN
+    if (half in AFTERNOON and hour < 12) or (half in NOON and hour < 11):
+        hour += 12
+    elif half in MORNING and hour == 12:
+        hour = 0
+    next_day = (hour, minute, second) == (24, 0, 0)  # ISO 8601: the end of the day
+    value = datetime(
+        day.year,
+        day.month,
+        day.day,
+        0 if next_day else hour,
+        minute,
+        min(second, 59),  # a leap second
+        int(fraction.ljust(6, "0")[:6]),
+        tzinfo=zone,
+    )
+    return value + timedelta(days=next_day), flag
+
 
 _OFFSET = re.compile(r"(?:gmt|utc|ut)?\s?([+-])([0-9]{1,2})(?::?([0-9]{2}))?(?![0-9])")
 
@@ -159,196 +238,7 @@ def _zone(text: str) -> tuple[timezone, str | None]:
             offset = timedelta(hours=hours, minutes=minutes)
             return timezone(-offset if match[1] == "-" else offset), None
         return UTC, ZONE_UNKNOWN
-    minutes_east = _NAMED_ZONES.get(name.split()[0].strip("()."))
+    minutes_east = ZONES.get(name.split()[0].strip("()."))
     if minutes_east is None:
         return UTC, ZONE_UNKNOWN
     return timezone(timedelta(minutes=minutes_east)) if minutes_east else UTC, None
-
-
-# --- readers: each takes one family of formats, or gives None
-
-_TIME = r"([0-9]{1,2}):([0-9]{1,2})(?::([0-9]{1,2})(?:[.,]([0-9]{1,9}))?)?"
-
-_ISO = re.compile(
-    rf"([0-9]{{4}})[-/.]([0-9]{{1,2}})(?:[-/.]([0-9]{{1,2}}))?(?:(?:[Tt]|\s{{1,3}})\s?{_TIME})?\s{{0,3}}(.{{0,20}})"
-)
-_EUROPEAN = re.compile(
-    rf"([0-9]{{1,2}})\.([0-9]{{1,2}})\.([0-9]{{4}})(?:,?\s{{1,3}}{_TIME})?\s{{0,3}}(.{{0,20}})"
-)
-_COMPACT = re.compile(
-    r"([0-9]{4})([0-9]{2})([0-9]{2})(?:[Tt ]?([0-9]{2})([0-9]{2})([0-9]{2})?)?\s?([Zz+-].{0,8})?"
-)
-_EPOCH = re.compile(r"([0-9]{9,10}|[0-9]{13}|[0-9]{16})(?:\.[0-9]{1,9})?")
-_YEAR = re.compile(r"[0-9]{4}")
-_RFC = re.compile(
-    r"(?:[^\s,0-9]{1,12}[,.]?\s{0,3},?\s{0,3})?([0-9]{1,2})[\s-]{1,3}([^\W\d_]{3,12})\.?,?[\s-]{1,3}([0-9]{2,5})"
-    rf",?(?:\s{{1,3}}{_TIME})?\s{{0,3}}(.{{0,30}})"
-)
-_US = re.compile(
-    rf"(?:[^\W\d_]{{2,10}}[,.]?\s{{1,3}})?([^\W\d_]{{3,12}})\.?\s{{1,3}}([0-9]{{1,2}})(?:st|nd|rd|th)?,?\s{{1,3}}"
-    rf"(?:([0-9]{{4}})(?:,?\s{{1,3}}(?:at\s)?{_TIME})?|{_TIME}\s{{1,3}}([A-Z]{{1,5}}\s)?([0-9]{{4}}))"
-    r"\s{0,3}(.{0,20})"
-)
-_CJK_DATE = re.compile(
-    r"(?:(令和|平成|民國|民国|中華民國|中华民国)\s?)?([0-9]{1,4}|元)\s?[年년][度\s]{0,2}([0-9]{1,2})\s?[月월]\s{0,2}([0-9]{1,2})\s?[日号號일]?"
-)
-_CJK_TIME = re.compile(
-    r"(午前|午後|上午|下午|凌晨|早上|中午|晚上|오전|오후)?\s{0,2}([0-9]{1,2})\s?[:时時点點시]\s?"
-    r"(?:([0-9]{1,2})\s?(?:[:分분]\s?(?:([0-9]{1,2})\s?[秒초]?)?)?)?\s{0,2}(.{0,12})"
-)
-_AFTERNOON: Final = frozenset({"午後", "下午", "晚上", "오후", "pm"})
-_MORNING: Final = frozenset({"午前", "上午", "凌晨", "早上", "오전", "am"})
-_ERA: Final = {"令和": 2018, "平成": 1988}
-_AM_PM = re.compile(r"([ap])\.?m\.?(?![a-z])\s?", re.IGNORECASE)
-
-
-def _epoch(text: str) -> _Fields | None:
-    if match := _EPOCH.fullmatch(text):
-        digits = match[1]
-        seconds, fraction = int(digits[:10]), digits[10:]
-        t = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
-            seconds=seconds, microseconds=int(fraction.ljust(6, "0")[:6]) if fraction else 0
-        )
-        return _Fields(t.year, t.month, t.day, t.hour, t.minute, t.second, t.microsecond)
-    return None
-
-
-def _iso(text: str) -> _Fields | None:
-    if match := _ISO.match(text):
-        year, month, day, hour, minute, second, fraction, rest = match.groups()
-        return _with_time(
-            _Fields(int(year), int(month), int(day or 1)), hour, minute, second, fraction, rest
-        )
-    if match := _COMPACT.fullmatch(text):
-        year, month, day, hour, minute, second, zone = match.groups()
-        return _with_time(
-            _Fields(int(year), int(month), int(day)), hour, minute, second, None, zone or ""
-        )
-    return _Fields(int(text), 1, 1) if _YEAR.fullmatch(text) else None
-
-
-def _european(text: str) -> _Fields | None:
-    if match := _EUROPEAN.match(text):
-        day, month, year, hour, minute, second, fraction, rest = match.groups()
-        return _with_time(
-            _Fields(int(year), int(month), int(day)), hour, minute, second, fraction, rest
-        )
-    return None
-
-
-def _rfc(text: str) -> _Fields | None:
-    if (match := _RFC.match(text)) and (month := _month(match[2])):
-        day, _, year, hour, minute, second, fraction, rest = match.groups()
-        return _with_time(
-            _Fields(_full_year(year), month, int(day)), hour, minute, second, fraction, rest
-        )
-    return None
-
-
-def _us(text: str) -> _Fields | None:
-    if (match := _US.match(text)) and (month := _month(match[1])):
-        g = match.groups()
-        hour, minute, second, fraction = g[3:7] if g[2] else g[7:11]
-        fields = _Fields(int(g[2] or g[12]), month, int(g[1]))
-        return _with_time(fields, hour, minute, second, fraction, g[13] or g[11] or "")
-    return None
-
-
-def _cjk(text: str) -> _Fields | None:
-    match = _CJK_DATE.search(text)
-    if match is None:
-        return None
-    era, year_text, month, day = match.groups()
-    year = 1 if year_text == "元" else int(year_text)
-    if era:
-        year += _ERA.get(era, 1911)
-    fields = _Fields(year if year > 99 else 2000 + year, int(month), int(day))
-    if time := _CJK_TIME.search(text, match.end()):
-        half, hour, minute, second, rest = time.groups()
-        return _with_time(fields, hour, minute or "0", second, None, rest, half or "")
-    return fields
-
-
-_READERS: Final[tuple[Callable[[str], _Fields | None], ...]] = (
-    _rfc,
-    _iso,
-    _epoch,
-    _us,
-    _european,
-    _cjk,
-)
-
-
-def _with_time(
-    fields: _Fields,
-    hour: str | None,
-    minute: str | None,
-    second: str | None,
-    fraction: str | None,
-    rest: str,
-    half: str = "",
-) -> _Fields:
-    if hour is None:
-        return fields
-    if match := _AM_PM.match(rest):
-        half = match[1].lower() + "m"
-        rest = rest[match.end() :]
-    fields.hour = int(hour)
-    if half in _AFTERNOON and fields.hour < 12:
-        fields.hour += 12
-    elif half in _MORNING and fields.hour == 12:
-        fields.hour = 0
-    fields.minute = int(minute or 0)
-    fields.second = int(second or 0)
-    fields.micro = int((fraction or "0").ljust(6, "0")[:6])
-    fields.zone = rest
-    return fields
-
-
-def _full_year(year: str) -> int:
-    """RFC 5322, section 4.3: two digits below 50 are of this century."""
-    number = int(year)
-    if len(year) == 2:
-        return number + (2000 if number < 50 else 1900)
-    return number
-
-
-_MONTHS: Final[dict[str, int]] = {
-    name: number
-    for number, names in enumerate(
-        (
-            (
-                "jan january januar jänner janvier janv enero ene janeiro gennaio gen januari янв "
-                "января январь"
-            ),
-            (
-                "feb february februar février févr fév fevr febrero fevereiro fev febbraio "
-                "februari фев февр февраля февраль"
-            ),
-            "mar march märz mär mrz mars marzo março marco maart мар марта март",
-            "apr april avril avr abril abr aprile апр апреля апрель",
-            "may mai mayo maio maggio mag mei мая май",
-            "jun june juni juin junio junho giugno giu июн июня июнь",
-            "jul july juli juillet juil julio julho luglio lug июл июля июль",
-            "aug august août aout agosto ago augustus авг августа август",
-            (
-                "sep sept september septembre septiembre setembro set settembre сен сент сентября "
-                "сентябрь"
-            ),
-            ("oct october oktober okt octobre octubre outubro out ottobre ott окт октября октябрь"),
-            "nov november novembre noviembre novembro ноя нояб ноября ноябрь",
-            (
-                "dec december dezember dez décembre déc decembre diciembre dic dezembro dicembre "
-                "дек декабря декабрь"
-            ),
-        ),
-        start=1,
-    )
-    for name in names.split()
-}
-"""Names of months in the languages that feeds are known to use in dates, lower case."""
-
-
-def _month(name: str) -> int | None:
-    low = name.lower()
-    return _MONTHS.get(low) or _MONTHS.get(low[:3])

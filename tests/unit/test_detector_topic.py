@@ -320,6 +320,28 @@ def test_a_connectors_clock_that_is_ahead_counts_as_the_arrival() -> None:
     assert max(p.bucket for p in ahead_of_time.points) < START + timedelta(hours=60)
 
 
+def test_a_report_from_a_clock_that_is_ahead_counts_as_of_its_arrival() -> None:
+    replays = Replay(), Replay()
+    arrival = START + timedelta(hours=30)
+    for replay, ahead in zip(replays, (timedelta(0), timedelta(days=400)), strict=True):
+        replay.until(arrival, ordinary(1))
+        report = FeedStatus(arrival + ahead, "other", polled=4, answered=2, articles=9)
+        replay.detector.exposure(report, arrival + MINUTE)
+        replay.until(START + timedelta(hours=60), ordinary(2.4, seed=2)[20:])
+
+    right, ahead_of_time = replays
+    assert state(ahead_of_time.detector) == state(right.detector)
+
+
+def test_a_first_report_from_1970_makes_no_feed_a_new_one() -> None:
+    replay = Replay()
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    replay.detector.exposure(FeedStatus(epoch, "other", polled=0, answered=0, articles=0), START)
+    start = START + timedelta(days=3.5)
+    replay.until(start + timedelta(hours=2), ordinary(3.5) + burst(start, level=2))
+    assert replay.alerts, "nobody is on probation"
+
+
 def test_an_outlet_that_is_silent_for_long_takes_no_place_among_the_clocks() -> None:
     replay = Replay()
     replay.until(START + timedelta(days=1), [tagged("x", START + MINUTE, owner="once")])

@@ -74,14 +74,6 @@ def test_groups_whose_connector_is_silent_are_not_heard_after_a_quarter_of_an_ho
     assert shares(exposure, FIRST + 10, FIRST + 14) == [1.0, 1.0, 1.0, 0.5, 0.5]
 
 
-def test_a_report_from_a_clock_that_is_ahead_hides_no_later_silence() -> None:
-    exposure = live(10, "a")
-    exposure.report(FIRST + 5000, status(FIRST + 5000, "a"))
-    for b in range(FIRST + 10, FIRST + 20):
-        exposure.close(b)
-    assert shares(exposure, FIRST + 19, FIRST + 19) == [0.5]
-
-
 def test_what_comes_back_brings_what_was_missed() -> None:
     exposure = live(10, "a", "b")
     for b in range(FIRST + 10, FIRST + 20):
@@ -151,3 +143,16 @@ def test_the_articles_of_the_last_bucket_of_an_hour_teach_though_they_are_told_a
         late.close(b)
         late.report(b, said)
     assert late.to_json() == early.to_json()
+
+
+def test_what_was_delivered_does_not_depend_on_the_order_of_groups_to_the_last_bit() -> None:
+    names = ("d", "c", "b", "a")
+    exposure = live(10, *names)
+    b = FIRST + 10
+    exposure.close(b)
+    for name in names[:3]:
+        exposure.report(b, status(b, name, answered=0))
+    weights = dict(zip(names, (0.1, 0.2, 0.3, 0.7), strict=True))
+    again = Exposure.from_json(exposure.to_json())
+    now = range(b, b + 1)
+    assert again.delivered(now, dict(sorted(weights.items()))) == exposure.delivered(now, weights)

@@ -33,13 +33,13 @@ from pipeline.rules.alerts.lifecycle import Episode, Moment
 from pipeline.rules.alerts.points import point
 from pipeline.rules.alerts.severity import corroborated_level, severity_of
 from pipeline.rules.baseline.completeness import Completeness
-from pipeline.rules.baseline.exposure import Exposure
+from pipeline.rules.baseline.exposure import KEEP_BUCKETS, Exposure
 from pipeline.rules.baseline.late import Counted
 from pipeline.rules.spikes.series import SeriesCore
 from pipeline.rules.spikes.spike import USUAL_SENSITIVITY, Spike, SpikeSettings, sensitivity_for
 from pipeline.rules.times import BUCKET, OutletClocks, moment, seconds
 
-DETECTOR_VERSION: Final = "5"
+DETECTOR_VERSION: Final = "6"
 """Changes whenever the same input may give other alerts, or the state another form."""
 
 TICK: Final = timedelta(seconds=5)
@@ -199,9 +199,14 @@ class TopicDetector:
             self._volume.close()
 
     def _record(self, status: FeedStatus) -> None:
-        bucket = seconds(status.bucket) // BUCKET
-        changed = self._exposure.report(bucket, status)
-        if changed and bucket < self._escalation.bucket:
+        newest = self._escalation.bucket
+        # A connector's clock may be ahead: it tells of what has been, so of now at most.
+        bucket = min(seconds(status.bucket) // BUCKET, newest)
+        if bucket <= newest - KEEP_BUCKETS:
+            # Nothing looks back so far. A clock that stands in 1970 when its connector starts would
+            # make all feeds but that first one new ones.
+            return
+        if self._exposure.report(bucket, status) and bucket < newest:
             self._touched.add(bucket)
 
     def _take(self, tagged: TaggedArticle, arrival: int) -> int:

@@ -9,6 +9,7 @@ closes: a series asks when it needs to know, and learns two hours later.
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from math import fsum
 from typing import Any, Final
 
 from pipeline.contracts.records import FeedStatus
@@ -92,16 +93,15 @@ class Exposure:
     def report(self, bucket: int, status: FeedStatus) -> bool:
         """Note what a connector says of a group, before the bucket is closed or after.
 
-        Returns whether the share of the bucket has changed by it.
+        Returns whether the share of the bucket has changed by it. ``bucket`` is no later than the
+        one that is open.
         ``polled`` and ``feeds`` are 0 where nobody knows whether feeds answered (an archive).
         """
         name, g = self._count(bucket, status.group, status.articles)
         before = self.share(bucket, name)
         if status.polled or status.feeds:
             g.polled = True
-            # A connector whose clock is ahead has told nothing of what is still to come.
-            told = bucket if self.bucket is None else min(bucket, self.bucket + 1)
-            g.reported = told if g.reported is None else max(g.reported, told)
+            g.reported = bucket if g.reported is None else max(g.reported, bucket)
             share = g.polls.note(bucket, status.polled, status.answered, status.feeds)
             g.down[bucket] = 1.0 - share
             if share >= 1.0:
@@ -152,11 +152,11 @@ class Exposure:
         if bucket % BUCKETS_AN_HOUR == BUCKETS_AN_HOUR - 1:
             self._learn(bucket, told=False)
         self.shares.pop(bucket - KEEP_BUCKETS, None)
-        self.graduates = [
+        self.graduates = sorted(
             name
             for name, g in self._groups.items()
             if g.first + _PROBATION == bucket + 1 and self._is_new(g)
-        ]
+        )
 
     def skip_to(self, bucket: int) -> None:
         """Go on at ``bucket`` after a time in which nothing was reported."""
@@ -187,7 +187,8 @@ class Exposure:
         found = [1.0] * len(buckets)
         if not self.shares or self.bucket is None:
             return found
-        total, known, share = sum(weights.values()), None, 1.0
+        # Exact sums: a restored state has the groups in another order.
+        total, known, share = fsum(weights.values()), None, 1.0
         for i, bucket in enumerate(buckets):
             by_group = self.shares.get(min(bucket, self.bucket))
             if not by_group:
@@ -196,7 +197,7 @@ class Exposure:
                 known = by_group
                 shares = {g: s for g, s in by_group.items() if g not in back}
                 if total:
-                    missed = sum(weights.get(g, 0.0) * (1 - s) for g, s in shares.items())
+                    missed = fsum(weights.get(g, 0.0) * (1 - s) for g, s in shares.items())
                     share = max(1 - missed / total, 0.0)
                 else:
                     share = 1.0 if any(shares.get(g, 1.0) for g in self._groups) else 0.0

@@ -12,11 +12,9 @@ from typing import Final
 
 from connectors.feeds.feed_list import Feed, registrable_domain
 from connectors.feeds.parse.model import ParsedEntry, ParsedFeed
-from connectors.feeds.state.records import Seen
+from connectors.feeds.state.records import REFRESH_SEEN, Seen
 from pipeline.contracts.records import Article
 
-REFRESH_SEEN: Final = 86_400.0
-"""Seconds: how old the note that an entry is still in its feed may grow. Bounds the writing."""
 NEWS_AGE: Final = timedelta(minutes=30)
 """What a feed that we meet anew published within this time counts as news; the rest is its past."""
 AWAY: Final = 6 * 3600.0

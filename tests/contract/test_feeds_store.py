@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.state.database import open_database, sqlite_url
-from connectors.feeds.state.records import Effect, FinishedPoll, Outgoing, Seen
+from connectors.feeds.state.records import REFRESH_SEEN, Effect, FinishedPoll, Outgoing, Seen
 from connectors.feeds.state.store import (
     LEASE_SECONDS,
     LONGEST_PUT_OFF,
@@ -382,9 +382,19 @@ def test_a_feed_that_leaves_the_list_keeps_its_memory(store: FeedStore) -> None:
 def test_entries_that_left_their_feed_long_ago_are_forgotten(store: FeedStore) -> None:
     store.sync_list(_feeds(1), NOW, 0)
     store.claim(NOW, 1)
-    store.complete([replace(_poll("f0", "p"), messages=())])
+    news = NOW + REFRESH_SEEN + 1
+    store.complete([replace(_poll("f0", "p", last_new_at=news), messages=())])
     assert store.prune(NOW - 1) == 0
     assert store.prune(NOW + 1) == 1
+
+
+def test_entries_of_a_document_that_did_not_change_for_months_stay_known(store: FeedStore) -> None:
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    store.complete([replace(_poll("f0", "p", last_new_at=NOW), messages=())])
+    assert store.prune(NOW + 90 * 86_400) == 0
+    store.sync_list(FeedList(), NOW, 0)
+    assert store.prune(NOW + 90 * 86_400) == 1
 
 
 def test_the_status_adds_up_over_polls_and_is_told_once(store: FeedStore) -> None:

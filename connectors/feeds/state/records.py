@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+REFRESH_SEEN: Final = 86_400.0
+"""Seconds: how old the note that an entry is still in its feed may grow. Bounds the writing."""
 
 
 class State(StrEnum):

@@ -18,6 +18,7 @@ from connectors.feeds.state.effects import insert_for, take_buckets
 from connectors.feeds.state.journal_rows import CHUNK, chunks, complete, read_journal, write_journal
 from connectors.feeds.state.records import (
     FEED_COLUMNS,
+    REFRESH_SEEN,
     FeedRow,
     FeedTotals,
     FinishedPoll,
@@ -261,9 +262,19 @@ class FeedStore:
         return out
 
     def prune(self, before: float) -> int:
-        """Forget entries that left their feed before ``before``; how many they were."""
+        """Forget entries that left their feed before ``before``; how many they were.
+
+        A document that does not change is not read again, so an entry of old sight may stand in
+        it still: it has left when the feed has had news since, in a document without it.
+        """
+        stays = sa.exists().where(
+            FEEDS.c.feed_id == ENTRIES.c.feed_id,
+            FEEDS.c.listed,
+            sa.func.coalesce(FEEDS.c.last_new_at, 0.0) <= ENTRIES.c.last_seen_at + REFRESH_SEEN,
+        )
         with self._writing() as c:
-            return c.execute(sa.delete(ENTRIES).where(ENTRIES.c.last_seen_at < before)).rowcount
+            left = sa.delete(ENTRIES).where(ENTRIES.c.last_seen_at < before, ~stays)
+            return c.execute(left).rowcount
 
     # -- the journal ------------------------------------------------------------------------------
 

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Backoff:
-    """Exponential, with jitter; a part that ran for a while starts at the beginning again."""
+    """Bounds how often a part is started: the time between two starts doubles, with jitter.
+
+    Between starts, and not from an end to the next start: one that worked for a while and was
+    killed is back at once, however many kills there were before, and one that fails at once is not
+    started in a circle. After a long run all begins anew.
+    """
 
     first_s: float = 0.5
     limit_s: float = 30.0
@@ -16,14 +21,17 @@ class Backoff:
     """A run of this length says that the part is well."""
     dice: random.Random = field(default_factory=random.Random)
     _failures: int = 0
+    _spacing_s: float = 0.0
 
     def after(self, ran_s: float) -> float:
         """Seconds to wait after a run of ``ran_s`` seconds."""
         if ran_s >= self.calm_s:
             self._failures = 0
-        wait = min(self.limit_s, self.first_s * 2.0**self._failures)
         self._failures += 1
-        return wait * self.dice.uniform(0.75, 1.25)
+        # Step by step, and not by a power of the failures: those may be thousands in a night.
+        longer = self.first_s if self._failures == 1 else 2 * self._spacing_s
+        self._spacing_s = min(self.limit_s, longer)
+        return max(0.0, self._spacing_s * self.dice.uniform(0.75, 1.25) - ran_s)
 
     @property
     def failures(self) -> int:

@@ -21,9 +21,9 @@ from deploy.local.job.rules_status import (
     REPLAYING,
     STARTING,
     RulesStatus,
-    is_running,
     read_status,
 )
+from deploy.local.supervise.home_lock import is_running
 from deploy.settings import load
 from deploy.topic_files import rules_in_force, version_of
 from pipeline.rules.tagging.topic_file import TopicSet

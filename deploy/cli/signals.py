@@ -5,11 +5,14 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
+from deploy.local.supervise import stops
+
 
 def end_on_signals() -> None:
     """From now on SIGTERM and SIGHUP raise SystemExit, so that every ``finally`` has its say."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
+    for number in stops.heard():
+        if number != signal.SIGINT:  # a KeyboardInterrupt as it is
+            signal.signal(number, _end)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

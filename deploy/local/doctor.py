@@ -14,11 +14,11 @@ from typing import Final
 
 from deploy.errors import CommandError, Fault, WrongUse
 from deploy.local import kafka, plan
-from deploy.local.job.rules_status import is_running
 from deploy.local.layout import Layout
 from deploy.local.running import FILE
 from deploy.local.setup import jars, java
 from deploy.local.setup.jars import JarStore
+from deploy.local.supervise.home_lock import is_running
 from deploy.settings import Settings, load
 
 LOWEST_PYTHON: Final = (3, 11)

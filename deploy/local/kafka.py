@@ -13,6 +13,7 @@ from typing import Final
 from deploy.errors import Fault
 from deploy.local.ports import HOST
 from deploy.local.supervise import answers
+from deploy.local.supervise.processes import leashed
 from pipeline.contracts.topics import MAX_ARTICLE_BYTES
 
 # Messages of 10 MB pass with it; the rest is the page cache's work.
@@ -140,7 +141,11 @@ class KafkaSetup:
         ]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_FORMAT_SECONDS, check=False
+                leashed(command),
+                capture_output=True,
+                text=True,
+                timeout=_FORMAT_SECONDS,
+                check=False,
             )
         except subprocess.TimeoutExpired as e:
             raise Fault(

@@ -15,6 +15,7 @@ from deploy.local.parts import make_topics, parts_of
 from deploy.local.plan import Plan, check_files, check_room, make_plan
 from deploy.local.running import forget_ready, note_ready
 from deploy.local.supervise import metrics as supervisor_metrics
+from deploy.local.supervise import stops
 from deploy.local.supervise.events import Listener
 from deploy.local.supervise.home_lock import home_lock
 from deploy.local.supervise.processes import Register
@@ -28,15 +29,19 @@ def run_service(settings: Settings, tell: Listener) -> None:
     Raises:
         WrongUse, Refused, Fault: one line that says what is wrong and what mends it.
     """
-    check_files(settings)
-    layout = Layout(settings.home)
-    layout.prepare()
-    check_room(settings.home)
+    stops.interrupt()
     try:
+        check_files(settings)
+        layout = Layout(settings.home)
+        layout.prepare()
+        check_room(settings.home)
         _run(settings, layout, tell)
+    except KeyboardInterrupt:  # before the supervisor took over, or a second one at the end
+        pass
     except OSError as e:
         where = e.filename or settings.home
         raise Fault(f"{where}: {e.strerror or e}; mend that and start again") from e
+    tell({"event": "stopped"})
 
 
 def _run(settings: Settings, layout: Layout, tell: Listener) -> None:
@@ -66,9 +71,9 @@ def _run(settings: Settings, layout: Layout, tell: Listener) -> None:
         try:
             asyncio.run(supervisor.run(on_ready))
         finally:
+            stops.interrupt()  # the event loop's handlers are gone with it
             forget_ready(layout.run)
             _end_jobs(plan, tell)
-        tell({"event": "stopped"})
 
 
 def _end_jobs(plan: Plan, tell: Listener) -> None:
@@ -79,6 +84,9 @@ def _end_jobs(plan: Plan, tell: Listener) -> None:
         OurJobs(plan.engine, FlinkRest(plan.engine.rest)).end_all()
     except Fault as e:
         tell({"event": "job-left", "reason": str(e)})
+    except KeyboardInterrupt:
+        tell({"event": "job-left", "reason": "stopped again before it had ended"})
+        raise
 
 
 def _ready_event(plan: Plan, supervisor: Supervisor) -> dict[str, Any]:

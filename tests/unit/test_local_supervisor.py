@@ -351,3 +351,25 @@ def test_a_supervisor_that_fails_still_lets_its_parts_end_by_themselves(
     with pytest.raises(Fault, match="the supervisor failed: OSError"):
         stage.run(play)
     assert down.exists(), "it was killed before it could end"
+
+
+def test_a_signal_that_was_switched_off_from_outside_does_not_stop_the_service(
+    tmp_path: Path,
+) -> None:
+    """`nohup straitwatch up`, and its terminal is closed."""
+    stage = _Stage(tmp_path, _part("feeds", SLEEPS))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("ready")
+        signal.raise_signal(signal.SIGHUP)
+        os.kill(stage.supervisor.pids["feeds"] or 0, signal.SIGKILL)
+        await stage.until("part-ready", part="feeds", first=False)
+        assert all(e["event"] != "stopping" for e in stage.events)
+        signal.raise_signal(signal.SIGTERM)
+        await stage.until("stopping")
+
+    try:
+        stage.run(play)
+    finally:
+        signal.signal(signal.SIGHUP, before)

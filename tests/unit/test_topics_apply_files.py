@@ -17,12 +17,11 @@ from deploy.local.job.rules_status import (
     LIVE,
     REPLAYING,
     RulesStatus,
-    is_running,
     read_status,
     write_status,
 )
 from deploy.local.run_pipeline import _Force
-from deploy.local.supervise.home_lock import home_lock
+from deploy.local.supervise.home_lock import home_lock, is_running
 from deploy.settings import load
 from deploy.topic_files import PACKAGED, load_topics, rules_in_force
 from deploy.topics_apply import apply_topics

@@ -5,9 +5,7 @@ A file below the home's ``run`` folder, replaced in one step.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -56,19 +54,3 @@ def read_status(run: Path) -> RulesStatus | None:
 def forget_status(run: Path) -> None:
     """A new service begins: what a former one said is over."""
     (run / _FILE).unlink(missing_ok=True)
-
-
-def is_running(run: Path) -> bool:
-    """Whether a service holds the home whose ``run`` folder this is."""
-    try:
-        descriptor = os.open(run / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)

@@ -22,6 +22,7 @@ from typing import Final
 import psutil
 
 from deploy.errors import Fault
+from deploy.local.supervise import stops
 from deploy.local.supervise.backoff import Backoff
 from deploy.local.supervise.events import Listener
 from deploy.local.supervise.log_files import RotatingLog
@@ -111,7 +112,7 @@ class Supervisor:
             Fault: a part did not come up at all; everything was stopped again.
         """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in stops.heard():
             loop.add_signal_handler(number, self.stop)
         keepers = {name: asyncio.create_task(self._keep(s)) for name, s in self._states.items()}
         for keeper in keepers.values():

@@ -277,6 +277,30 @@ def test_a_feed_without_entries_is_a_feed() -> None:
         ("<rss><channel><item><title>a</title></item></channel></rss><p>trailing", FeedFormat.RSS),
         ("<rss><channel><item><title>a</item></channel>", FeedFormat.RSS),
         ('{"items": [{"content_text": "a"}]}', FeedFormat.JSON_FEED),
+        (
+            '{"items": [{"title": "a", "content_text": "b\nc\td"}]}<!-- cached -->',
+            FeedFormat.JSON_FEED,
+        ),
+        (
+            "<rss xmlns='urn:x'><channel><item><title>a</title></item></channel></rss>",
+            FeedFormat.RSS,
+        ),
+        (
+            "<x:feed xmlns:x='urn:x'><x:entry><x:title>a</x:title></x:entry></x:feed>",
+            FeedFormat.ATOM,
+        ),
+        (
+            "<feed xmlns='https://www.w3.org/2005/Atom'><entry><title>a</title></entry></feed>",
+            FeedFormat.ATOM,
+        ),
+        (
+            (
+                "<urlset xmlns='https://www.sitemaps.org/schemas/sitemap/0.9' "
+                "xmlns:n='https://www.google.com/schemas/sitemap-news/0.9'>"
+                "<url><n:news><n:title>a</n:title></n:news></url></urlset>"
+            ),
+            FeedFormat.NEWS_SITEMAP,
+        ),
     ],
 )
 def test_a_format_is_known_by_its_shape(text: str, format_: FeedFormat) -> None:
@@ -311,6 +335,27 @@ def test_relative_links_are_relative_to_the_site() -> None:
     assert article(rss(item)).link is None
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "own", "link"),
+    [
+        ("/blog/", "", "", "https://a.example/blog/1"),
+        ("blog/", "", "", "https://a.example/dir/blog/1"),
+        ("", "sub/", "", "https://a.example/dir/sub/1"),
+        ("blog/", "sub/", "own/", "https://a.example/dir/blog/sub/own/1"),
+        ("https://b.example/", "/sub/", "", "https://b.example/sub/1"),
+    ],
+)
+def test_bases_are_relative_to_one_another_and_to_the_document(
+    outer: str, inner: str, own: str, link: str
+) -> None:
+    found = article(
+        f"<feed xml:base='{outer}'><entry xml:base='{inner}'><title>a</title>"
+        f"<link xml:base='{own}' href='1'/></entry></feed>",
+        url="https://a.example/dir/feed.xml",
+    )
+    assert found.link == link
+
+
 def test_a_permalink_stands_in_for_a_missing_link() -> None:
     guid = "https://a.example/1"
     assert article(rss(f"<item><title>a</title><guid>{guid}</guid></item>")).link == guid
@@ -341,6 +386,26 @@ def test_hints_are_clean() -> None:
     )
     hints = parse(rss("", channel)).hints
     assert (hints.title, hints.language, hints.hub, hints.self_link) == ("A b", "en-us", None, None)
+
+
+def test_a_character_that_goes_does_not_hide_a_doctype() -> None:
+    text = "<!DOC\0TYPE r [<!ENTITY a 'one'><!ENTITY b SYSTEM 'file:///etc/hostname'>]>"
+    assert article(text + rss("<item><title>&a; &b;</title></item>")).title == "one &b;"
+
+
+@pytest.mark.parametrize(
+    ("value", "title"),
+    [
+        ("pier", "pier"),
+        ("&#233;t&#xE9;", "été"),
+        ("&#60;b>", "x"),
+        ("&x;", "&a;"),
+        ("&#0;", "\ufffd"),
+    ],
+)
+def test_only_plain_entities_are_known(value: str, title: str) -> None:
+    text = f'<!DOCTYPE r [<!ENTITY a "{value}">]>' + rss("<item><title>{}</title></item>")
+    assert article(text.format("&a;" if title != "x" else "&a;x")).title == title
 
 
 # --- floods: linear in what is read, so the worker's limits are never met

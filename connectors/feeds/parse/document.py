@@ -25,6 +25,7 @@ from connectors.feeds.parse import (
 from connectors.feeds.parse.entries import Cleaner
 from connectors.feeds.parse.links import clean_link
 from connectors.feeds.parse.model import DocumentReason, ParsedFeed
+from connectors.feeds.parse.names import adopt
 from connectors.feeds.parse.raw import RawFeed
 
 
@@ -56,11 +57,11 @@ def parse(
     decoded = decode.decode(data, content_type)
     if not decoded.text.strip("\0\ufeff \t\r\n"):
         return _refused(DocumentReason.EMPTY, "the document is empty")
-    found = _read(decoded.text, max_entries)
+    found = _read(decoded.text, max_entries, url)
     if isinstance(found, ParsedFeed):
         return found
     cleaner = Cleaner(feed_id, url, now, decoded.flags)
-    hints = cleaner.hints(found.hints)
+    hints = cleaner.hints(found)
     return ParsedFeed(
         format=found.format,
         entries=tuple(cleaner.outcomes(found, hints)),
@@ -83,15 +84,16 @@ _ENTRY_START = re.compile(r"<(?:[A-Za-z]{1,20}:)?(?:item|entry)[\s>/]", re.IGNOR
 _FEED_START = re.compile(r"<(?:[A-Za-z]{1,20}:)?(?:rss|rdf|feed|channel)[\s>]", re.IGNORECASE)
 
 
-def _read(text: str, max_entries: int) -> RawFeed | ParsedFeed:
+def _read(text: str, max_entries: int, url: str | None) -> RawFeed | ParsedFeed:
     if json_feed.looks_like_json(text):
         found = json_feed.read(text, max_entries)
         return found or _refused(DocumentReason.NOT_A_FEED, "JSON, but no JSON Feed")
     tree = xml_tree.read(text)
     what = "no XML" if tree is None else f"the document is {_kind(tree.root)}"
     if tree is not None:
+        adopt(tree.root)
         found = xml_formats.read(
-            tree.root, max_entries, recovered=tree.recovered
+            tree.root, max_entries, url=url, recovered=tree.recovered
         ) or news_sitemap.read(tree.root, max_entries)
         if found and (found.total or not tree.recovered or not _ENTRY_START.search(text)):
             return found

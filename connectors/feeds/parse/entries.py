@@ -16,7 +16,7 @@ from connectors.feeds.parse.model import (
     RejectedEntry,
     RejectReason,
 )
-from connectors.feeds.parse.raw import Kind, RawEntry, RawFeed, RawHints, RawText
+from connectors.feeds.parse.raw import Kind, RawEntry, RawFeed, RawText
 from pipeline.contracts.ids import article_id
 
 
@@ -65,14 +65,15 @@ class Cleaner:
             seen.add(id_)
             yield self._article(id_, draft)
 
-    def hints(self, raw: RawHints) -> FeedHints:
-        """The hints of a document, cleaned."""
+    def hints(self, feed: RawFeed) -> FeedHints:
+        """The hints of ``feed``, cleaned."""
+        raw, base = feed.hints, feed.base or self.url
         return FeedHints(
             title=self._line(raw.title) or None,
             language=_language(raw.language),
-            site=clean_link(raw.site, self.url),
-            self_link=clean_link(raw.self_link, self.url),
-            hub=clean_link(raw.hub, self.url),
+            site=clean_link(raw.site, base),
+            self_link=clean_link(raw.self_link, base),
+            hub=clean_link(raw.hub, base),
             ttl_seconds=_ttl(raw.ttl),
             update_seconds=_update_interval(raw.update_period, raw.update_frequency),
         )

@@ -21,12 +21,7 @@ def looks_like_json(text: str) -> bool:
 def read(text: str, max_entries: int) -> RawFeed | None:
     """The feed in ``text``; None when it is no JSON Feed."""
     try:
-        document = json.loads(
-            text.lstrip("\ufeff \t\r\n\0"),
-            parse_int=_number,
-            parse_float=str,
-            parse_constant=lambda _: None,
-        )
+        document, _ = _DECODER.raw_decode(text.lstrip("\ufeff \t\r\n\0"))
     except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):
@@ -110,3 +105,12 @@ def _string(value: Any) -> str | None:
 
 def _number(digits: str) -> int | None:
     return int(digits) if len(digits) <= _MOST_DIGITS else None
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_int=_number,
+    parse_float=str,
+    parse_constant=lambda _: None,
+    strict=False,  # line breaks and tabs in texts as they are
+)
+"""What follows the document (a cache's comment) is not looked at."""

@@ -1,14 +1,16 @@
 """Element names of feeds in one spelling: ``title``, ``dc:creator``, ``content:encoded``.
 
-Feeds write namespaces with and without a slash, in old and new addresses, or forget to declare
-them. RSS, RDF, Atom and no namespace are one: feeds mix them, and no name means different things in
-two of them.
+Feeds write namespaces with and without a slash, with https, in old and new addresses and in made-up
+ones, or forget to declare them. RSS, RDF, Atom and no namespace are one: feeds mix them, and no
+name means different things in two of them.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Final
+
+from lxml import etree
 
 _NAMESPACES: Final[dict[str, str]] = {
     "": "",
@@ -58,7 +60,10 @@ def name(tag: str) -> str:
     """
     if tag.startswith("{"):
         namespace, _, local = tag[1:].partition("}")
-        prefix = _NAMESPACES.get(namespace.strip().rstrip("/#").lower(), _UNKNOWN)
+        address = namespace.strip().rstrip("/#").lower()
+        if address.startswith("https:"):
+            address = "http:" + address.removeprefix("https:")
+        prefix = _NAMESPACES.get(address, _UNKNOWN)
     else:
         # A prefix that nobody declared stays in the name when a document was recovered.
         stated, _, local = tag.rpartition(":")
@@ -68,3 +73,14 @@ def name(tag: str) -> str:
         elif prefix and prefix not in _PREFIXES:
             prefix = _UNKNOWN
     return f"{prefix}:{local.lower()}" if prefix else local.lower()
+
+
+_ROOTS: Final = frozenset(f"{_UNKNOWN}:{local}" for local in ("rss", "rdf", "feed", "urlset"))
+
+
+def adopt(root: etree._Element) -> None:
+    """Take a made-up namespace of a feed's root for the format's own, in the whole document."""
+    if isinstance(root.tag, str) and root.tag.startswith("{") and name(root.tag) in _ROOTS:
+        namespace = root.tag.partition("}")[0]
+        for element in root.iter(f"{namespace}}}*"):
+            element.tag = etree.QName(element).localname

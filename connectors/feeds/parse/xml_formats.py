@@ -21,25 +21,29 @@ _MOST_CHILDREN: Final = 2_000
 """Children of one entry that are looked at: a real one has tens."""
 
 
-def read(root: etree._Element, max_entries: int, *, recovered: bool) -> RawFeed | None:
+def read(
+    root: etree._Element, max_entries: int, *, url: str | None, recovered: bool
+) -> RawFeed | None:
     """The feed under ``root``; None when it is none of these formats.
 
     Args:
         root: the document's element.
         max_entries: raw entries that are read at most; the rest is only counted.
+        url: where the document came from: ``xml:base`` may be relative to it.
         recovered: the XML was ill-formed: entries may then sit inside one another.
     """
     format_ = _format(root)
     if format_ is None:
         return None
-    elements = _entry_elements(root, recovered=recovered)
+    found = _entry_elements(root, recovered=recovered)
+    elements = list(islice(found, max_entries))
     channel = next((e for e in root if _name(e) == "channel"), root)
     feed = RawFeed(
         format=format_,
-        entries=(_entry(e, format_) for e in elements[:max_entries]),
-        total=len(elements),
+        entries=(_entry(e, format_, url) for e in elements),
+        total=len(elements) + sum(1 for _ in found),
         hints=_hints(channel, root),
-        base=_base_of(channel) or _base_of(root),
+        base=_base_of(channel, url) or _base_of(root, url),
     )
     if format_ is FeedFormat.ATOM and feed.hints.authors:
         feed.entries = _with_authors_of(feed.entries, feed.hints.authors)
@@ -62,19 +66,19 @@ def _format(root: etree._Element) -> FeedFormat | None:
             return None
 
 
-def _entry_elements(root: etree._Element, *, recovered: bool) -> list[etree._Element]:
+def _entry_elements(root: etree._Element, *, recovered: bool) -> Iterator[etree._Element]:
     if recovered:
-        return [e for e in root.iter() if _name(e) in _ENTRY_NAMES]
+        yield from (e for e in root.iter() if _name(e) in _ENTRY_NAMES)
+        return
     if _name(root) == "entry":
-        return [root]
-    found: list[etree._Element] = []
+        yield root
+        return
     for child in root:
         what = _name(child)
         if what in _ENTRY_NAMES:
-            found.append(child)
+            yield child
         elif what in ("channel", "items", "rdf:li"):
-            found.extend(e for e in child if _name(e) in _ENTRY_NAMES)
-    return found
+            yield from (e for e in child if _name(e) in _ENTRY_NAMES)
 
 
 def _with_authors_of(entries: Iterable[RawEntry], authors: list[str]) -> Iterator[RawEntry]:
@@ -94,7 +98,8 @@ _EntryField = Literal["title", "summary", "content", "link", "published", "updat
 class _EntryReader:
     """Reads the elements of one entry: of several for one field, the lowest rank wins."""
 
-    def __init__(self, format_: FeedFormat) -> None:
+    def __init__(self, format_: FeedFormat, url: str | None) -> None:
+        self._url = url
         self.entry = RawEntry()
         self._default = Kind.PLAIN if format_ is FeedFormat.ATOM else Kind.MARKUP
         self._last_link_wins = format_ is not FeedFormat.ATOM
@@ -131,7 +136,7 @@ class _EntryReader:
         rank = 2 * rank + ("html" not in kind)
         # Of equals RSS readers take the last; of Atom's several, the first is the main one.
         if link.strip() and self._better("link", rank - self._last_link_wins):
-            base = _base_of(e) if href and XML_BASE in e.attrib else None
+            base = _base_of(e, self._url) if href and XML_BASE in e.attrib else None
             self.entry.link, self._ranks["link"] = _joined(base, link), rank
 
     def guid(self, e: etree._Element, rank: int) -> None:
@@ -205,10 +210,10 @@ _FIELDS: Final[dict[str, tuple[Callable[[_EntryReader, etree._Element, int], Non
 """Name -> what reads it, and its rank. Of dates of one rank the last counts, as in feedparser."""
 
 
-def _entry(element: etree._Element, format_: FeedFormat) -> RawEntry:
-    reader = _EntryReader(format_)
+def _entry(element: etree._Element, format_: FeedFormat, url: str | None) -> RawEntry:
+    reader = _EntryReader(format_, url)
     entry = reader.entry
-    entry.base = _base_of(element)
+    entry.base = _base_of(element, url)
     if format_ is FeedFormat.RDF:
         entry.guid = _attribute(element, "rdf:about")
         entry.guid_is_link = True
@@ -339,10 +344,10 @@ def _attribute(e: etree._Element, wanted: str) -> str | None:
     return None
 
 
-def _base_of(e: etree._Element) -> str | None:
-    """``xml:base`` in force at ``e`` by its own and its parents' attributes.
+def _base_of(e: etree._Element, url: str | None) -> str | None:
+    """``xml:base`` in force at ``e`` by its own and its parents' attributes, else None.
 
-    Source: XML Base, section 4.
+    The outermost one is relative to the document's ``url``. Source: XML Base, section 4.
     """
     bases: list[str] = []
     at: etree._Element | None = e
@@ -352,7 +357,9 @@ def _base_of(e: etree._Element) -> str | None:
         if base and len(base) <= MAX_LINK:
             bases.append(base)
         at = at.getparent()
-    joined: str | None = None
+    if not bases:
+        return None
+    joined = url
     for base in reversed(bases):
         joined = _joined(joined, base.strip())
     return joined

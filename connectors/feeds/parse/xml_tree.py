@@ -6,9 +6,11 @@ much as libxml2's recovery finds. No step resolves an entity beyond what this mo
 
 from __future__ import annotations
 
+import html
 import html.entities
 import re
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from lxml import etree
@@ -33,16 +35,17 @@ def read(text: str) -> Tree | None:
         return None
     if not entities and (root := _tree(body.encode(), _STRICT)) is not None:
         return Tree(root, recovered=False)
-    mended = _mend(body, entities).encode()
-    if (root := _tree(mended, _STRICT)) is not None:
+    data = mended(text).encode()
+    if (root := _tree(data, _STRICT)) is not None:
         return Tree(root, recovered=False)
-    root = _tree(mended, _RECOVERING)
+    root = _tree(data, _RECOVERING)
     return None if root is None else Tree(root, recovered=True)
 
 
 def mended(text: str) -> str:
     """``text`` from its root on, with references and characters put right, for another parser."""
-    return _mend(*_without_prolog(text))
+    # The prolog after the characters: one that goes must not have hidden a DOCTYPE.
+    return _mend_all_references(*_without_prolog(_FORBIDDEN.sub("", text)))
 
 
 def _tree(data: bytes, parser: etree.XMLParser) -> etree._Element | None:
@@ -85,7 +88,8 @@ _MOST_ENTITIES: Final = 100
 _MOST_REFERENCES: Final = 20_000
 """Of a document that declares entities: with more it could grow to a multiple of its size."""
 _ENTITY_DECLARATION = re.compile(
-    r"""<!ENTITY\s{1,20}([A-Za-z][\w.-]{0,40})\s{1,20}(?:"([^"<&%]{0,64})"|'([^'<&%]{0,64})')\s{0,20}>"""
+    r"""<!ENTITY\s{1,20}([A-Za-z][\w.-]{0,40})\s{1,20}"""
+    r"""(?:"((?:[^"<&%]|&#\w{1,7};){0,64})"|'((?:[^'<&%]|&#\w{1,7};){0,64})')\s{0,20}>"""
 )
 """Only plain short texts: nothing that names a file, an address or another entity."""
 
@@ -143,7 +147,7 @@ def _end_of_doctype(text: str, at: int) -> int:
 
 def _plain_entities(doctype: str) -> dict[str, str]:
     found = _ENTITY_DECLARATION.finditer(doctype[:200_000])
-    return {m[1]: m[2] or m[3] or "" for m, _ in zip(found, range(_MOST_ENTITIES), strict=False)}
+    return {m[1]: html.unescape(m[2] or m[3] or "") for m in islice(found, _MOST_ENTITIES)}
 
 
 # --- mending
@@ -160,16 +164,12 @@ _SURROGATES = re.compile(
 _XML_ENTITIES: Final = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 
-def _mend(text: str, entities: dict[str, str]) -> str:
-    """``text`` with every reference one of XML's own and no forbidden character.
-
-    Inside CDATA sections only forbidden characters go.
-    """
+def _mend_all_references(text: str, entities: dict[str, str]) -> str:
+    """``text`` with every reference outside CDATA sections one of XML's own."""
     if entities and text.count("&") > _MOST_REFERENCES:
         entities = {}
     out: list[str] = []
     at = 0
-    text = _FORBIDDEN.sub("", text)
     while (start := text.find("<![CDATA[", at)) >= 0:
         end = text.find("]]>", start)
         if end < 0:

@@ -143,7 +143,8 @@ class Asking:
 
     async def _fetched(self, row: FeedRow, request: Request, held: AsyncExitStack) -> FetchResult:
         """The answer; a large one keeps a room until ``held`` ends."""
-        asked = Validators() if request.full else Validators(row.etag, row.last_modified)
+        known = Validators(row.etag, row.last_modified, row.validators_from)
+        asked = Validators() if request.full else known
         room = self._large_proven if is_proven(row) else self._large_unproven
         async with self._lanes.fetching():
             result = await self._fetcher.fetch(

@@ -103,6 +103,7 @@ def after_poll(poll: Poll, now: float) -> FeedRow:
         after,
         etag=result.validators.etag,
         last_modified=result.validators.last_modified,
+        validators_from=result.validators.given_by,
         body_digest=digest,
         last_full_at=now,  # a whole answer is as good as one that was asked without validators
     )

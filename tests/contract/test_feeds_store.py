@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
+from connectors.feeds import migrations
 from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.records import REFRESH_SEEN, Effect, FinishedPoll, Outgoing, Seen
@@ -357,9 +360,10 @@ def test_a_journal_of_the_version_before_learns_its_feeds(
     store.journal([_poll("f0", "p")], NOW)
     store.release()
     with engine.connect().execution_options(write=True) as c, c.begin():
-        c.exec_driver_sql("DROP INDEX ix_feeds_journal_feed_id")
-        c.exec_driver_sql("ALTER TABLE feeds_journal DROP COLUMN feed_id")
-        c.exec_driver_sql("UPDATE feeds_alembic_version SET version_num = '0001'")
+        config = Config()
+        config.set_main_option("script_location", str(Path(str(migrations.__file__)).parent))
+        config.attributes["connection"] = c
+        command.downgrade(config, "0001")
     engine.dispose()
     again = open_database(url)
     assert FeedStore(again).claim(NOW, 1) == []

@@ -43,7 +43,8 @@ def test_a_feed_is_fetched_with_what_its_server_says_of_it() -> None:
     )
     result, site = _fetch(lambda s: s.put("/rss", BODY, head=head))
     assert (result.outcome, result.status, result.body) == (Outcome.OK, 200, BODY)
-    assert result.validators == Validators('"1"', "Wed, 25 Nov 2026 08:00:00 GMT")
+    gave = ('"1"', "Wed, 25 Nov 2026 08:00:00 GMT", site.url("/rss"))
+    assert result.validators == Validators(*gave)
     assert (result.max_age_s, result.content_type) == (60, "application/rss+xml")
     (asked,) = site.asked("/rss")
     assert asked["host"] == site.allowed
@@ -216,6 +217,47 @@ def test_a_second_answer_behind_the_first_is_dropped() -> None:
     raw = answer(BODY).replace(b"Connection: close\r\n", b"") + answer(rss(("2", "smuggled")))
     result, _ = _fetch(lambda s: s.pages.update({"/rss": raw}))
     assert (result.outcome, result.body) == (Outcome.OK, BODY)
+
+
+def test_behind_a_redirect_to_another_host_validators_go_to_who_gave_them() -> None:
+    async def scene() -> None:
+        async with Site() as old, Site("127.0.0.2") as new:
+            new.put("/rss", BODY, etag='"1"')
+            old.pages["/rss"] = answer(b"", "302 F", f"Location: {new.url('/rss')}\r\n")
+            fetcher = Fetcher(Guard([old.allowed, new.allowed]), "test", LIMITS)
+            first = await fetcher.fetch(old.url("/rss"))
+            again = await fetcher.fetch(old.url("/rss"), first.validators)
+            assert (first.outcome, again.outcome) == (Outcome.OK, Outcome.NOT_MODIFIED)
+            assert all("if-none-match" not in asked for asked in old.asked("/rss"))
+            assert new.asked("/rss")[1]["if-none-match"] == '"1"'
+
+    asyncio.run(scene())
+
+
+def test_the_body_of_a_redirect_is_not_read() -> None:
+    def script(site: Site) -> None:
+        site.put("/new", BODY)
+        site.pages["/rss"] = answer(b" " * 5_000_000, "302 F", "Location: /new\r\n")
+
+    result, _ = _fetch(script)
+    assert result.outcome is Outcome.OK
+    assert result.wire_bytes < 200_000
+
+
+def test_a_site_with_many_dead_ipv6_addresses_is_reached_by_ipv4() -> None:
+    async def found(host: str, port: int) -> list[str]:
+        del host, port
+        return ["::1", "::2", "127.0.0.1"]
+
+    async def scene() -> None:
+        async with Site() as site:
+            site.put("/rss", BODY)
+            guard = Guard([f"outlet.example:{site.port}"], found)
+            fetcher = Fetcher(guard, "test", LIMITS)
+            result = await fetcher.fetch(f"http://outlet.example:{site.port}/rss")
+            assert result.outcome is Outcome.OK, result.reason
+
+    asyncio.run(scene())
 
 
 def test_nobody_there_is_a_network_error() -> None:

@@ -91,6 +91,8 @@ class Validators:
 
     etag: str | None = None
     last_modified: str | None = None
+    given_by: str | None = None
+    """The address that gave them, behind redirects; None: the one that is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,9 @@ class _Get:
         self._limits = fetcher._limits
         self._first = self._address = address
         self._asked = asked
+        given_by = asked.validators.given_by
+        known = given_by is None or given_by == address.url
+        self._given_by = address if known else parse_address(str(given_by))
         self._before_large = asked.before_large
         # Heads are on the wire as well: a hundred kilobytes for each hop.
         self._wire = Wire(self._limits.max_bytes + 2 * MIB)
@@ -281,7 +286,7 @@ class _Get:
             (b"Accept-Encoding", ACCEPT_ENCODING.encode("ascii")),
         ]
         # What one host gave us to be known by is nobody else's business.
-        given = asked.validators if address.may_know(self._first) else Validators()
+        given = asked.validators if address.may_know(self._given_by) else Validators()
         self._conditional = bool(given.etag or given.last_modified)
         if given.etag:
             headers.append((b"If-None-Match", given.etag.encode("latin-1")))
@@ -374,6 +379,7 @@ class _Get:
             Validators(
                 http_headers.validator(http_headers.get(headers, b"etag")),
                 http_headers.validator(http_headers.get(headers, b"last-modified")),
+                self._address.url,
             ),
             self._retry_after,
             http_headers.max_age(http_headers.get(headers, b"cache-control")),

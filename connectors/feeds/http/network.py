@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import httpcore
@@ -182,13 +182,13 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         except OSError as e:
             raise NameLookupError(str(e)) from e
         failure: Exception = httpcore.ConnectError("no address")
-        # Two addresses, each with half of the time: a dead IPv6 route must not cost the feed.
-        for address in addresses[:2]:
+        tries = _tries(addresses)
+        for address in tries:
             try:
                 stream = await self._inner.connect_tcp(
                     address,
                     port,
-                    timeout=None if timeout is None else timeout / min(len(addresses), 2),
+                    timeout=None if timeout is None else timeout / len(tries),
                     local_address=local_address,
                     socket_options=socket_options,
                 )
@@ -219,6 +219,16 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await self._inner.sleep(seconds)
+
+
+def _tries(addresses: Sequence[str]) -> Sequence[str]:
+    """Two of them, each with half of the time.
+
+    Of both kinds: a dead IPv6 route must not cost the feed of a site with many IPv6 addresses.
+    """
+    first = addresses[0]
+    others = [a for a in addresses if (":" in a) is not (":" in first)]
+    return [first, *(others or addresses[1:])[:1]]
 
 
 class _CountedStream(httpcore.AsyncNetworkStream):

@@ -52,6 +52,7 @@ class FeedRow:
     articles: int = 0
     etag: str | None = None
     last_modified: str | None = None
+    validators_from: str | None = None
     body_digest: str | None = None
     moved_to: str | None = None
     moved_seen_to: str | None = None

@@ -43,6 +43,7 @@ FEEDS: Final = sa.Table(
     # validators
     sa.Column("etag", sa.String(4096)),
     sa.Column("last_modified", sa.String(4096)),
+    sa.Column("validators_from", sa.String(2048)),  # the address that gave them
     sa.Column("body_digest", sa.String(32)),
     # where it has moved
     sa.Column("moved_to", sa.String(2048)),  # learned, in use

@@ -7,6 +7,7 @@ their only home.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
     )
 
-    home: Path = Field(default_factory=lambda: user_data_path("straitwatch", appauthor=False))
+    home: Path = Field(default_factory=lambda: _default_home())
     """The one folder for all data."""
     feeds: Path | None = None
     """Feed list; None: the packaged one."""
@@ -75,7 +76,7 @@ class Settings(BaseSettings):
     """Workers that read, decode and tag articles; at most one a partition is started."""
     jar_mirror: str | None = None
     """A Maven repository of your own for the jars; None: the public ones that jgo knows."""
-    connector: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "feeds"
+    connector: str = "feeds"
     """Name of this feed connector: another one for each that shares a database."""
     contact: str | None = None
     """An address or URL that feed owners can complain to; goes into the user agent."""
@@ -134,6 +135,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"hubs cannot call it: {e}") from None
         return value
 
+    @field_validator("connector")
+    @classmethod
+    def _fits_a_row(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+            raise ValueError(
+                "at most 64 letters, digits, dots, dashes and underscores, a letter or digit first"
+            )
+        return value
+
     @field_validator("contact")
     @classmethod
     def _fits_a_header(cls, value: str | None) -> str | None:
@@ -182,7 +192,7 @@ class Settings(BaseSettings):
     @field_validator("home", "feeds", "topics", "ca_file")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.expanduser().absolute()
+        return None if value is None else _expanded(value)
 
     @classmethod
     def settings_customise_sources(
@@ -194,14 +204,32 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then the file in the home folder."""
-        file = TomlConfigSettingsSource(settings_cls, _home() / FILE_NAME)
+        # Where the file lies is read as every other setting is, but for the file.
+        home = _expanded(
+            Path(init_settings().get("home") or env_settings().get("home") or _default_home())
+        )
+        file = TomlConfigSettingsSource(settings_cls, home / FILE_NAME)
+        stated = file.toml_data.get("home")
+        if stated is not None and _expanded(Path(str(stated))) != home:
+            # The parts would look for their settings in the other folder.
+            raise ValueError(f"home in {FILE_NAME}: the file lies in it; set {PREFIX}HOME instead")
         return init_settings, env_settings, file
 
 
-def _home() -> Path:
-    """Where the file is looked for."""
-    home = os.environ.get(PREFIX + "HOME")
-    return Path(home).expanduser() if home else user_data_path("straitwatch", appauthor=False)
+def _default_home() -> Path:
+    folder = user_data_path("straitwatch", appauthor=False)
+    if not folder.is_absolute():
+        raise ValueError(f"this user has no home folder: set {PREFIX}HOME to a folder for all data")
+    return folder
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as e:
+        raise ValueError(
+            f"'{path}' begins with a user who has no home folder: give the whole path"
+        ) from e
 
 
 NOT_SETTINGS = frozenset({"EVAL_DATA", "TEST_NEEDS_ALL"})
@@ -234,22 +262,32 @@ def load(**overrides: Any) -> Settings:
         raise WrongUse(f"{FILE_NAME} in the home folder is not TOML: {e}") from e
     except UnicodeDecodeError as e:
         raise WrongUse(f"{FILE_NAME} in the home folder is not UTF-8: save it as UTF-8") from e
+    except ValueError as e:  # of this module: no home
+        raise WrongUse(str(e)) from e
     except OSError as e:
-        raise WrongUse(f"{e.filename or FILE_NAME} cannot be read: {e.strerror or e}") from e
-    if "home" not in overrides and settings.home != _home().absolute():
-        # The parts would look for their settings in the other folder.
-        raise WrongUse(f"home in {FILE_NAME}: the file lies in it; set {PREFIX}HOME instead")
+        raise WrongUse(
+            f"{e.filename or FILE_NAME} cannot be read ({e.strerror or e}): mend it or set "
+            f"{PREFIX}HOME to another folder"
+        ) from e
     paths = {"FEEDS": settings.feeds, "TOPICS": settings.topics, "CA_FILE": settings.ca_file}
     for name, path in paths.items():
-        if path is not None and not path.exists():
-            raise WrongUse(
-                f"{PREFIX}{name}: {path} does not exist; set it to one that does or unset it"
-            )
+        if path is not None and (wrong := _not_to_be_had(path)):
+            raise WrongUse(f"{PREFIX}{name}: {path} {wrong}; set it to another or unset it")
     unknown = unknown_variables(os.environ)
     if unknown:
         names = ", ".join(unknown)
         print(f"straitwatch: no such setting: {names}; look at the spelling", file=sys.stderr)  # noqa: T201
     return settings
+
+
+def _not_to_be_had(path: Path) -> str | None:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return "does not exist"
+    except OSError as e:
+        return f"cannot be read ({e.strerror})"
+    return None
 
 
 def _say(error: dict[str, Any]) -> str:

@@ -60,9 +60,11 @@ class Plan:
         }
         resolved[f"{PREFIX}HOME"] = str(self.settings.home)
         resolved[f"{PREFIX}KAFKA_BOOTSTRAP"] = self.bootstrap
+        # The command has named the misspelt ones: not each part again. And a setting is heard in
+        # small letters too: a part must not find it twice.
+        not_again = {*unknown_variables(os.environ), *resolved}
         return {
-            # The command has named the misspelt ones: not each part again.
-            **{k: v for k, v in os.environ.items() if k not in unknown_variables(os.environ)},
+            **{k: v for k, v in os.environ.items() if not {k, k.upper()} & not_again},
             **resolved,
             "PYTHONUNBUFFERED": "1",
             # Fewer arenas of glibc: tens of MB less a process.
@@ -173,14 +175,17 @@ def check_database(settings: Settings) -> None:
 
 
 def check_files(settings: Settings) -> None:
-    """Read topic files, feed list and channels as the parts will.
+    """Read topic files, feed list, channels and certificates as the parts will.
 
     Raises:
         WrongUse: the first fault in them, with its place.
     """
+    from deploy.feeds import trusted
+
     check_topics(settings)
     check_feed_list(settings)
     check_channels(settings)
+    trusted(settings)
 
 
 def check_topics(settings: Settings) -> tuple[Path, tuple[str, ...]]:

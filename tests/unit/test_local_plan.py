@@ -107,6 +107,26 @@ def test_a_channel_that_is_none_is_wrong_use(tmp_path: Path) -> None:
         plan.check_files(Settings(home=tmp_path, channels=("nowhere",)))
 
 
+def test_a_file_of_authorities_with_none_in_it_is_wrong_use(tmp_path: Path) -> None:
+    (tmp_path / "mine.pem").write_text("none")
+
+    with pytest.raises(WrongUse, match="STRAITWATCH_CA_FILE"):
+        plan.check_files(Settings(home=tmp_path, ca_file=tmp_path / "mine.pem"))
+
+
+def test_a_part_finds_each_setting_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("straitwatch_port_kafka", "1")
+    settings = Settings(home=tmp_path, port_kafka=2, kafka_bootstrap="a:3")
+    engine = plan.engine_setup(settings, Layout(tmp_path), Path("java"), Path("jars"))
+
+    environment = plan.Plan(settings, Layout(tmp_path), None, engine).environment()
+
+    assert {n: v for n, v in environment.items() if n.upper() == "STRAITWATCH_PORT_KAFKA"} == {
+        "STRAITWATCH_PORT_KAFKA": "2"
+    }
+    assert environment["PATH"]
+
+
 def test_a_full_disk_is_a_fault_that_says_how_much_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,7 +76,7 @@ def test_a_settings_file_that_cannot_be_read_is_wrong_use(
 
     monkeypatch.setattr("deploy.settings.TomlConfigSettingsSource", refuse)
 
-    with pytest.raises(WrongUse, match="cannot be read: Permission denied"):
+    with pytest.raises(WrongUse, match=r"cannot be read \(Permission denied\)"):
         load()
 
 
@@ -136,3 +136,47 @@ def test_a_misspelt_variable_is_one_line_on_stderr(
     said = capsys.readouterr().err
     assert "STRAITWATCH_CHANELS" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["HOME", "FEEDS", "TOPICS", "CA_FILE"])
+def test_the_folder_of_a_user_that_is_not_there_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv(f"STRAITWATCH_{name}", "~no-such-user/here")
+
+    with pytest.raises(WrongUse, match="no home folder"):
+        load()
+
+
+def test_a_user_without_a_home_folder_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container, say; a folder with the name ~ would be made where one stands."""
+    monkeypatch.setattr(
+        "deploy.settings.user_data_path", lambda *_, **__: Path("~/.local/share/straitwatch")
+    )
+    monkeypatch.delenv("STRAITWATCH_HOME", raising=False)
+
+    with pytest.raises(WrongUse, match="set STRAITWATCH_HOME"):
+        load()
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "/dev/null/x"])
+def test_a_path_that_the_system_refuses_is_wrong_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("STRAITWATCH_FEEDS", path)
+
+    with pytest.raises(WrongUse, match=r"STRAITWATCH_FEEDS: .* cannot be read"):
+        load(home=tmp_path)
+
+
+def test_the_file_lies_in_the_home_that_the_setting_names_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / FILE_NAME).write_text("retention_days = 7\n")
+    monkeypatch.delenv("STRAITWATCH_HOME", raising=False)
+    monkeypatch.setenv("straitwatch_home", str(tmp_path))
+
+    assert load().retention_days == 7
+    monkeypatch.delenv("straitwatch_home")
+    assert load(home=tmp_path).retention_days == 7

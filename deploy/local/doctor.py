@@ -76,6 +76,8 @@ def findings_of() -> Iterator[Finding]:
     yield _check("topic files", lambda: _topics(settings))
     yield _check("feed list", lambda: _feed_list(settings))
     yield _check("channels", lambda: _channels(settings))
+    if settings.ca_file is not None:
+        yield _check("certificates", lambda: _certificates(settings))
     if settings.database_url is not None:
         yield _check("database", lambda: _database(settings))
     yield from _service(settings)
@@ -89,6 +91,8 @@ def _check(what: str, question: Callable[[], str]) -> Finding:
     except CommandError as e:
         outcome = Outcome.WRONG if isinstance(e, WrongUse) else Outcome.FAULT
         return Finding(what, outcome, str(e))
+    except OSError as e:
+        return Finding(what, Outcome.FAULT, f"{e.filename or what}: {e.strerror or e}; mend that")
 
 
 class _Note(Exception):
@@ -171,6 +175,13 @@ def _channels(settings: Settings) -> str:
     if not settings.channels:
         raise _Note("none but the console: set STRAITWATCH_CHANNELS to send alerts to somebody")
     return f"{len(settings.channels)}"
+
+
+def _certificates(settings: Settings) -> str:
+    from deploy.feeds import trusted
+
+    trusted(settings)
+    return f"authorities of your own in {settings.ca_file}"
 
 
 def _database(settings: Settings) -> str:

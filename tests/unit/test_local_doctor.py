@@ -46,3 +46,15 @@ def test_a_service_that_holds_the_home_and_was_ready_runs(home: Path) -> None:
 def test_a_service_that_is_not_ready_yet_is_starting(home: Path) -> None:
     with home_lock(home / "run"):
         assert "is starting" in _said(home)["service"][1]
+
+
+def test_what_the_system_refuses_is_a_finding_and_no_traceback(home: Path) -> None:
+    def refused() -> str:
+        raise PermissionError(13, "Permission denied", str(home))
+
+    found = doctor._check("home", refused)
+
+    assert (found.outcome, found.text) == (
+        Outcome.FAULT,
+        f"{home}: Permission denied; mend that",
+    )

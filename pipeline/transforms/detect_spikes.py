@@ -77,18 +77,27 @@ class _Watch:
         self.heard_ms = -1
         """The newest article or status."""
         self.waiting: list[Placed] = []
+        self.ends: set[int] = set()
+        """The ticks that something waits for, each with its timer."""
         self.logged = 0
         """Entries since the snapshot."""
 
-    def hear(self, placed: Placed) -> None:
-        """Let it wait."""
+    def hear(self, placed: Placed) -> int | None:
+        """Let it wait for its tick; when that is, if nothing waits for it yet."""
         heappush(self.waiting, placed)
         self.heard_ms = max(self.heard_ms, placed.time_ms)
+        end = _tick_after(placed.time_ms)
+        if end in self.ends:
+            return None
+        self.ends.add(end)
+        return end
 
     def set_aside(self, placed: Placed) -> None:
         """Let it wait no more."""
         self.waiting.remove(placed)
         heapify(self.waiting)
+        # Others of that tick are still there; they go with the one that is about to come.
+        self.ends.discard(_tick_after(placed.time_ms))
 
     def next_ms(self) -> int | None:
         """When the next tick is due as far as is known; None before anything was heard."""
@@ -105,6 +114,7 @@ class _Watch:
         """Give the detector what waited, then the tick."""
         while self.waiting and self.waiting[0].time_ms < time_ms:
             placed = heappop(self.waiting)
+            self.ends.discard(_tick_after(placed.time_ms))
             kind, record = placed.value[:1], placed.value[1:]
             if kind == ARTICLE:
                 self.detector.observe(decode(TaggedArticle, record), _time(placed.time_ms))
@@ -145,13 +155,12 @@ class _DetectSpikes(beam.DoFn):
     ) -> None:
         topic, data = news
         watch = self._journal.open(topic, head, snapshot, since)
-        placed = Placed.unpack(data)
-        watch.value.hear(placed)
+        end = watch.value.hear(Placed.unpack(data))
         watch.append(since, _HEARD + data)
         watch.value.logged += 1
         watch.close(head)
-        end = _tick_after(placed.time_ms)
-        tick.set(stamp(end), dynamic_timer_tag=str(end))
+        if end is not None:
+            tick.set(stamp(end), dynamic_timer_tag=str(end))
 
     @on_timer(TICK)
     def on_tick(

@@ -68,12 +68,24 @@ class _Shelf:
     def __init__(self, index: StoryIndex, logged: int) -> None:
         self.index = index
         self.waiting: list[Placed] = []
+        self.ends: set[int] = set()
+        """Of the steps that something waits for, each with its timer."""
         self.logged = logged
         """Entries in the log of the waiting list, stale ones among them."""
+
+    def hold(self, placed: Placed) -> int | None:
+        """Let it wait for the end of its step; what that is, if nothing waits for it yet."""
+        heappush(self.waiting, placed)
+        end = _step_after(placed.time_ms)
+        if end in self.ends:
+            return None
+        self.ends.add(end)
+        return end
 
     def until(self, time_ms: int) -> Iterator[Placed]:
         """Take out those before ``time_ms``, in order."""
         while self.waiting and self.waiting[0].time_ms < time_ms:
+            self.ends.discard(_step_after(self.waiting[0].time_ms))
             yield heappop(self.waiting)
 
 
@@ -100,15 +112,14 @@ class _GroupStories(beam.DoFn):
     ) -> None:
         shard, data = article
         shelf = self._journal.open(shard, head, stories, waiting)
-        placed = Placed.unpack(data)
-        heappush(shelf.value.waiting, placed)
+        end = shelf.value.hold(Placed.unpack(data))
         shelf.append(waiting, _WAIT + data)
         shelf.value.logged += 1
         shelf.close(head)
         # One timer a step of event time: when a backlog is drained all that are due fire at once,
         # where one timer that sets the next would take a round trip for each step.
-        end = _step_after(placed.time_ms)
-        timer.set(stamp(end), dynamic_timer_tag=str(end))
+        if end is not None:
+            timer.set(stamp(end), dynamic_timer_tag=str(end))
 
     @on_timer(STEP)
     def group(
@@ -175,7 +186,7 @@ class _GroupStories(beam.DoFn):
                 for _placed in shelf.until(int.from_bytes(entry[1:], "big")):
                     pass
             else:
-                heappush(shelf.waiting, Placed.unpack(entry[1:]))
+                shelf.hold(Placed.unpack(entry[1:]))
         return shelf
 
 

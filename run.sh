@@ -37,11 +37,10 @@ has_java() {
   return 1
 }
 
-# packages STAMP LOCK…: what the lock files name, once for each content of them.
+# packages STAMP LOCK: what the lock file names, once for each content of it.
 packages() {
-  local stamp=$venv/.stamp-$1; shift
-  local wanted
-  wanted=$(cat pyproject.toml "$@" | cksum)
+  local stamp=$venv/.stamp-$1 lock=$2 wanted
+  wanted=$(cat pyproject.toml "$lock" | cksum)
   [ -x $venv/bin/python ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
   if ! $venv/bin/python -c '' 2>/dev/null; then
     local python; python=$(find_python)
@@ -50,14 +49,26 @@ packages() {
     "$python" -m venv $venv
   fi
   say "Python packages; the first time takes some minutes"
-  local quiet=(-q); [ ! -t 2 ] || quiet=()
-  local lock flags=()
-  for lock in "$@"; do flags+=(-r "$lock"); done
-  $venv/bin/pip install ${quiet[@]+"${quiet[@]}"} --disable-pip-version-check --require-hashes "${flags[@]}" >&2 \
-    || die "pip could not install the packages: the lines above say why; mend it and run again"
-  $venv/bin/pip install ${quiet[@]+"${quiet[@]}"} --disable-pip-version-check --no-build-isolation --no-deps -e . >&2 \
-    || die "pip could not install the project itself"
+  pip_install --require-hashes -r "$lock" \
+    || die "pip could not install the packages: the lines above say why; mend that (the network?) and run again"
+  pip_install --no-build-isolation --no-deps -e . || die "pip could not install the project itself"
   echo "$wanted" >"$stamp"
+}
+
+pip_install() {
+  local quiet=(-q); [ ! -t 2 ] || quiet=()
+  $venv/bin/pip install ${quiet[@]+"${quiet[@]}"} --disable-pip-version-check "$@" >&2
+}
+
+# Where the machine has no Java: one from the Python packages.
+java_package() {
+  ! has_java || return 0
+  local stamp=$venv/.stamp-java lock=deploy/locks/java.lock
+  [ -f $stamp ] && [ "$(cat $stamp)" = "$(cksum <$lock)" ] && return
+  say "no Java of 17 or newer here: one from the Python packages"
+  pip_install --require-hashes -r $lock \
+    || die "there is no Java, and pip could not fetch one: put a Java of 17 or newer on the PATH, or connect the network; then run again"
+  cksum <$lock >$stamp
 }
 
 # Where Python may not write bytecode by itself, light commands would start in twice the time.
@@ -71,9 +82,8 @@ install() {
   if [ -f $venv/.stamp-tests ]; then
     install_tools
   else
-    local locks=(deploy/locks/python.lock)
-    has_java || locks+=(deploy/locks/java.lock)
-    packages service "${locks[@]}"
+    packages service deploy/locks/python.lock
+    java_package
     compile_own
   fi
   bring

@@ -21,6 +21,7 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._calls = folder / "calls"
+        self._environment: dict[str, str] = {}
         shutil.copy(ROOT / "run.sh", folder)
         (folder / "pyproject.toml").touch()
         (folder / "deploy" / "locks").mkdir(parents=True)
@@ -35,14 +36,31 @@ class Checkout:
     def run(self, *arguments: str) -> list[str]:
         """What was called."""
         self._calls.write_text("")
-        subprocess.run(
+        done = self.result(*arguments)
+        assert done.returncode == 0, done.stderr
+        return self._calls.read_text().splitlines()
+
+    def result(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             ["bash", "run.sh", *arguments],
             cwd=self._folder,
-            env={**os.environ, "CALLS": str(self._calls)},
-            check=True,
+            env={**os.environ, **self._environment, "CALLS": str(self._calls)},
+            check=False,
             capture_output=True,
+            text=True,
         )
-        return self._calls.read_text().splitlines()
+
+    def lose_java(self) -> None:
+        """From now on there is no more on the PATH than `run.sh` itself needs."""
+        programs = self._folder / "programs"
+        programs.mkdir()
+        for name in ("bash", "sh", "cat", "cksum", "dirname", "sed", "head"):
+            (programs / name).symlink_to(shutil.which(name) or name)
+        self._environment = {"PATH": str(programs), "JAVA_HOME": ""}
+
+    def lose_network(self) -> None:
+        """From now on there are no packages to be had."""
+        (self._folder / ".venv" / "bin" / "pip").write_text("#!/bin/sh\nexit 1\n")
 
 
 @pytest.fixture
@@ -81,3 +99,22 @@ def test_what_only_tests_need_is_looked_for_by_the_tests_alone(checkout: Checkou
         calls = checkout.run(command)
         assert tests not in calls
         assert not [call for call in calls if call.startswith("pip")], "the tests' lock has it all"
+
+
+def test_where_there_is_no_java_one_is_installed_once(checkout: Checkout) -> None:
+    checkout.run("up")
+    checkout.lose_java()
+
+    assert [call for call in checkout.run("up") if "java.lock" in call]
+    assert not [call for call in checkout.run("up") if call.startswith("pip")]
+
+
+def test_where_no_java_is_to_be_had_the_last_line_says_what_to_do(checkout: Checkout) -> None:
+    checkout.run("up")
+    checkout.lose_java()
+    checkout.lose_network()
+
+    done = checkout.result("up")
+
+    assert done.returncode == 1
+    assert "put a Java of 17 or newer on the PATH" in done.stderr.splitlines()[-1]

@@ -244,6 +244,27 @@ def test_what_was_told_is_known_once_a_checkpoint_began_after_it(
     assert followed.confirmed == 991
 
 
+def test_a_clock_that_is_set_back_does_not_hide_what_is_told_from_then_on(
+    tmp_path: Path, flink: FakeFlink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from deploy.local.job import follow
+
+    now = [5000.0]
+    monkeypatch.setattr(follow.time, "time", lambda: now[0])
+    store = GenerationStore(tmp_path)
+    followed = Follow(flink, store, {})  # type: ignore[arg-type]
+    flink.mark_ms, flink.triggered_ms = 990_000, 4_999_000
+    followed.look(flink.job("job"))
+
+    now[0], flink.triggered_ms = 1000.0, 999_000
+    followed.look(flink.job("job"))
+    assert store.told() is None
+    now[0], flink.triggered_ms = 1006.0, 1_005_000
+    followed.look(flink.job("job"))
+
+    assert store.told() == Told(991, {})
+
+
 def test_a_job_that_was_restored_in_between_has_told_less_than_it_had_come_to(
     tmp_path: Path, flink: FakeFlink, monkeypatch: pytest.MonkeyPatch
 ) -> None:

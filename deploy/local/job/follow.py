@@ -38,6 +38,8 @@ class Follow:
         Raises:
             FlinkAway: it does not answer.
         """
+        if time.time() * 1000 < self._seen_ms:
+            self._mark = None  # the clock was set back: no checkpoint would come after it for long
         began = self._rest.checkpoints(job.job_id).triggered_ms
         if self._mark is not None and (began is None or began <= self._seen_ms + _SETTLE_MS):
             return

@@ -63,7 +63,8 @@ def _run(settings: Settings, layout: Layout, tell: Listener) -> None:
         supervisor = Supervisor(parts_of(plan), register, layout.logs, tell)
 
         async def on_ready() -> None:
-            supervisor_metrics.export(supervisor, plan.settings.port_service_metrics)
+            port = plan.settings.port_service_metrics
+            supervisor_metrics.export(supervisor, settings.home, port)
             event = await asyncio.to_thread(_ready_event, plan, supervisor)
             note_ready(layout.run, event)
             tell(event)

@@ -256,6 +256,11 @@ SERVICE: Final[tuple[Metric, ...]] = (
         "Times that the supervisor started a part again.",
         ("part",),
     ),
+    Metric(
+        "straitwatch_service_disk_free_bytes",
+        Kind.GAUGE,
+        "Room on the disk of the home folder.",
+    ),
 )
 
 METRICS: Final[tuple[Metric, ...]] = FEEDS + PIPELINE + DESK + SERVICE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.cli.main import COMMANDS
 from deploy.local.setup import prometheus
 from pipeline.contracts.metrics import METRICS
 
@@ -24,6 +26,7 @@ FIRING: dict[str, tuple[list[tuple[str, str]], str]] = {
         [('straitwatch_service_restarts_total{part="feeds"}', "0+1x20")],
         "15m",
     ),
+    "StraitwatchDiskFills": ([("straitwatch_service_disk_free_bytes", "9e8x20")], "10m"),
     "StraitwatchBacklog": ([("straitwatch_pipeline_backlog_messages", "9000x20")], "10m"),
     "StraitwatchNothingCounted": (
         [('straitwatch_series_bucket_timestamp_seconds{topic="taiwan"}', "0x60")],
@@ -66,6 +69,7 @@ FIRING: dict[str, tuple[list[tuple[str, str]], str]] = {
 CALM = [
     ('up{job="straitwatch",part="desk"}', "1x60"),
     ('straitwatch_service_restarts_total{part="feeds"}', "2x60"),
+    ("straitwatch_service_disk_free_bytes", "9e8 2e9x60"),
     ("straitwatch_pipeline_backlog_messages", "9000 0x60"),
     ('straitwatch_pipeline_articles_total{outcome="dead_letter"}', "7x60"),
     ("straitwatch_desk_outbox_messages", "2 0 2 0x60"),
@@ -147,3 +151,15 @@ def test_no_rule_fires_on_a_calm_day(promtool: Path, tmp_path: Path) -> None:
     calm = [expectation(alert, "55m", fires=False) for alert in names() if alert != WATCHDOG]
     fresh = ('straitwatch_series_bucket_timestamp_seconds{topic="taiwan"}', "0+60x60")
     run_case(promtool, tmp_path, [*CALM, fresh], calm)
+
+
+@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.rules.yml")), ids=lambda p: p.name)
+def test_every_rule_says_what_is_broken_and_names_commands_that_exist(file: Path) -> None:
+    rules = [r for g in yaml.safe_load(file.read_text("utf-8"))["groups"] for r in g["rules"]]
+    for rule in rules:
+        assert rule["labels"]["severity"] in ("critical", "warning", "none"), rule["alert"]
+        told = rule["annotations"]
+        assert told["summary"], rule["alert"]
+        assert told["action"].endswith((".", "?")), rule["alert"]
+        for command in re.findall(r"`straitwatch ([a-z-]+)", told["action"]):
+            assert command in COMMANDS, rule["alert"]

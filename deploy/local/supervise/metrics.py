@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,10 +16,10 @@ from pipeline.contracts.metrics import metric
 
 
 class SupervisorCollector(Collector):
-    """Which parts are up, and how often each was started again, at the moment of the scrape."""
+    """Which parts are up, how often each was started again, and what room they have: just now."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self, supervisor: Supervisor, home: Path) -> None:
+        self._supervisor, self._home = supervisor, home
 
     def collect(self) -> Iterator[Metric]:
         """Prometheus' samples."""
@@ -31,14 +33,17 @@ class SupervisorCollector(Collector):
         for part, count in self._supervisor.restarts().items():
             restarts.add_metric([part], count)
         yield restarts
+        listed = metric("straitwatch_service_disk_free_bytes")
+        free = shutil.disk_usage(self._home).free
+        yield GaugeMetricFamily(listed.name, listed.meaning, value=free)
 
 
-def export(supervisor: Supervisor, port: int) -> None:
+def export(supervisor: Supervisor, home: Path, port: int) -> None:
     """Serve the metrics page on the loopback address, from a thread of its own.
 
     Raises:
         OSError: the port is taken.
     """
     registry = CollectorRegistry()
-    registry.register(SupervisorCollector(supervisor))
+    registry.register(SupervisorCollector(supervisor, home))
     start_http_server(port, HOST, registry)

@@ -101,6 +101,30 @@ def test_hardly_any_mojibake_goes_without_a_flag() -> None:
     assert len(silent) <= 2
 
 
+@pytest.mark.parametrize(
+    ("text", "charset", "declared"),
+    [
+        (RU, "cp866", "windows-1251"),
+        (RU, "iso8859_5", "windows-1252"),
+        ("أعلنت الحكومة عن مناورات", "cp1256", "windows-1251"),
+        ("L’été à Genève, où l’armée a déclaré", "mac_roman", "windows-1251"),
+    ],
+)
+def test_what_reads_like_nothing_is_flagged_though_nothing_better_is_known(
+    text: str, charset: str, declared: str
+) -> None:
+    assert decode(feed(text, charset, declared), None).flags
+
+
+def test_korean_in_seven_bits_is_seen() -> None:
+    found = decode(feed(KO, "iso2022_kr", None), None)
+    assert "\ufffd" in found.text
+    assert (
+        feed("plain", "iso2022_kr", None).decode()
+        == decode(feed("plain", "utf-8", None), None).text
+    )
+
+
 LABELS = (
     *("utf-7", "undefined", "idna", "unicode_escape", "punycode", "hex", "../../etc/passwd"),
     *("x" * 50, "x-user-defined", "replacement", "\x80\x81"),

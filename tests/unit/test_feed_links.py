@@ -79,3 +79,6 @@ def test_a_relative_link_is_made_absolute_by_its_base(raw: str, absolute: str | 
 def test_a_base_that_is_no_address_makes_no_link() -> None:
     assert clean_link("/x", "javascript:alert(1)") is None
     assert clean_link("/x", "http://[::1/") is None
+    assert clean_link("x", "https://evil.example\\@a.example/") is None
+    assert clean_link("x", "https://a.example/b\\c/") is None
+    assert clean_link("x", "https://user:secret@a.example/") is None

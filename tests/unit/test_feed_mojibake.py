@@ -36,7 +36,10 @@ def test_what_was_decoded_rightly_stays(text: str) -> None:
     assert not is_doubtful(text)
 
 
-@pytest.mark.parametrize("text", ["CafÃ© Ã  lâ€™eauあ", "dÃ©jÃ  vu 東", "a â€“ b 東", "锟斤拷"])
+@pytest.mark.parametrize(
+    "text",
+    ["CafÃ© Ã  lâ€™eauあ", "dÃ©jÃ  vu 東", "a â€“ b 東", "锟斤拷", "~{Mb=;2?~}", "各\ue6e6揺"],
+)
 def test_what_is_beyond_repair_is_seen(text: str) -> None:
     assert undone(text) is None
     assert is_doubtful(text)

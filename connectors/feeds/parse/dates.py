@@ -149,8 +149,12 @@ def _dotted(match: re.Match[str]) -> date:
 
 def _cjk(match: re.Match[str]) -> date:
     era, stated, month, day = match.groups()
-    year = (1 if stated == "元" else int(stated)) + (ERAS[era] if era else 0)
-    return date(year if year > 99 else 2000 + year, int(month), int(day))
+    year = 1 if stated == "元" else int(stated)
+    if era:
+        year += ERAS[era]
+    elif len(stated) == 2:
+        year += 2000
+    return date(year, int(month), int(day))
 
 
 _Find = Callable[[str], re.Match[str] | None]
@@ -218,7 +222,7 @@ def _with_time(day: date, rest: str) -> tuple[datetime, str | None]:
         day.day,
         0 if next_day else hour,
         minute,
-        min(second, 59),  # a leap second
+        59 if second == 60 else second,  # a leap second
         int(fraction.ljust(6, "0")[:6]),
         tzinfo=zone,
     )

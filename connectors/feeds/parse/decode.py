@@ -24,7 +24,8 @@ from connectors.feeds.parse.readability import readability
 GUESSED: Final = "encoding_guessed"
 """Nothing declared the charset rightly: it was found from the bytes."""
 REPAIRED: Final = "encoding_repaired"
-"""Bytes that are no text in the charset became U+FFFD, or the text itself is damaged or was."""
+"""Bytes that are no text in the charset became U+FFFD, or the text itself is damaged or was, or
+does not read like one."""
 
 _PYTHON_CODECS: Final = {
     "utf-8": ("utf-8",),
@@ -96,6 +97,9 @@ def decode(data: bytes, content_type: str | None) -> Decoded:
     # An escape is no character of XML or JSON: it can only switch between sets of characters.
     if "\x1b$" in text and (japanese := _first(data, ("iso-2022-jp",))):
         return japanese if "iso-2022-jp" in declared else Decoded(japanese.text, (GUESSED,))
+    # Korean and Chinese between SO and SI: no web charset, so it is only seen, not read.
+    if "\x1b$)" in text:
+        text = text.replace("\x0e", "\ufffd")
     if text.isascii() or not declared or "utf-8" in declared:
         return Decoded(text)
     return Decoded(text, (GUESSED,))
@@ -147,8 +151,11 @@ def _not_utf8(data: bytes, declared: tuple[str, ...]) -> Decoded:
     best = max(guesses, key=lambda g: readability(g.text))
     if stated is None:
         return best
-    margin = _CLEARLY if _beyond_ascii(stated.text) >= _FEW else _VERY_CLEARLY
-    return best if readability(best.text) > readability(stated.text) + margin else stated
+    enough = _beyond_ascii(stated.text) >= _FEW
+    reads = readability(stated.text)
+    if readability(best.text) > reads + (_CLEARLY if enough else _VERY_CLEARLY):
+        return best
+    return Decoded(stated.text, (REPAIRED,)) if enough and reads < _LIKE_TEXT else stated
 
 
 def _mended(data: bytes, name: str) -> Decoded | None:
@@ -166,6 +173,8 @@ _WHOLE_FOR_BROKEN: Final = 3
 _CLEARLY: Final = 0.2
 """A guess goes before what is stated only when it reads better by so much."""
 _VERY_CLEARLY: Final = 0.6
+_LIKE_TEXT: Final = 0.5
+"""What reads worse in the stated charset, and in no other better, is in one that we do not know."""
 _FEW: Final = 8
 """Characters beyond ASCII below which it has to read very clearly better."""
 

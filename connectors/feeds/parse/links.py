@@ -32,7 +32,7 @@ def clean_link(raw: str | None, base: str | None = None) -> str | None:
     if not raw or len(raw) > 4 * MAX_LINK:
         return None
     link = _DROPPED.sub("", raw.strip(_EDGES))
-    if not link or len(link) > MAX_LINK or _NEVER.search(link):
+    if not link or len(link) > MAX_LINK:
         return None
     try:
         if base and not _SCHEME.match(link):
@@ -41,7 +41,8 @@ def clean_link(raw: str | None, base: str | None = None) -> str | None:
         host = _host(parts.netloc)
     except ValueError:
         return None
-    if parts.scheme not in ("http", "https") or host is None:
+    # Of the whole: a base is a stranger's as well.
+    if parts.scheme not in ("http", "https") or host is None or _NEVER.search(link):
         return None
     if host != parts.netloc:
         link = urlunsplit(parts._replace(netloc=host))

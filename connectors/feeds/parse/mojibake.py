@@ -24,12 +24,17 @@ _CLEARLY: Final = 0.3
 _FEW: Final = 4
 """Characters beyond ASCII below which a text in double-byte characters is left alone."""
 _TWO_BYTES = re.compile("[ÂÃÐÑ][\u0080-\u00bf\u0152-\u2122]")
-_MORE_BYTES = re.compile("[\u00e0-\u00ef][\u0080-\u00bf\u0152-\u2122]{2}|锟斤拷")
-"""Also U+FFFD twice read as GB18030."""
+_MORE_BYTES = re.compile("[\u00e0-\u00ef][\u0080-\u00bf\u0152-\u2122]{2}|锟斤拷|[\ue000-\uf8ff]")
+"""Also U+FFFD twice read as GB18030, and characters of private use: a set's that was taken for
+another."""
+_HZ = re.compile(r"~\{(?:[!-}]{2}){1,200}~\}")
+"""Chinese in seven bits (RFC 1843), which no browser reads."""
 
 
 def is_doubtful(text: str) -> bool:
     """Whether ``text`` still looks wrongly decoded, beyond repair."""
+    if text.isascii():
+        return _HZ.search(text) is not None
     return _MORE_BYTES.search(text) is not None or len(_TWO_BYTES.findall(text)) > 1
 
 

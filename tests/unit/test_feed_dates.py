@@ -65,6 +65,7 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
         ("月, 06 7月 2026 10:00:00 JST", "2026-07-06T10:00:00+09:00"),
         ("发布时间：2026年7月6日 星期一 下午3点半", "2026-07-06T15:30:00+00:00"),
         ("2026年7月6日(月) 上午12:05", "2026-07-06T00:05:00+00:00"),
+        ("26年7月6日", "2026-07-06T00:00:00+00:00"),
         ("2026年7月6日中午1点", "2026-07-06T13:00:00+00:00"),
     ],
 )
@@ -85,6 +86,8 @@ def test_a_date_keeps_what_it_states(text: str, iso: str) -> None:
         ("Mon, 06 Foo 2026 10:00:00 GMT", dates.UNREADABLE),
         ("2026-13-40", dates.OUT_OF_RANGE),
         ("2025-366", dates.OUT_OF_RANGE),
+        ("2026-07-06T23:59:61Z", dates.OUT_OF_RANGE),
+        ("1年1月1日", dates.OUT_OF_RANGE),
         ("2026-W54-1", dates.OUT_OF_RANGE),
         ("Mon, 30 Feb 2026 10:00:00 GMT", dates.OUT_OF_RANGE),
         ("Mon, 06 Jul 2026 25:61:00 GMT", dates.OUT_OF_RANGE),

@@ -6,7 +6,7 @@ What a series needs to know beyond its counts: who reported, how grave, which ev
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 _FADE: Final = 0.97
@@ -70,9 +70,19 @@ class Recent:
         """Reprints filed under a bucket."""
         return self._copies.get(bucket, 0)
 
-    def filed_under(self, bucket: int) -> Sequence[Reported]:
-        """The stories of a bucket."""
-        return self._stories.get(bucket, ())
+    def newest(self, last: int, width: int, least_level: int = 0) -> list[Reported]:
+        """The stories of the ``width`` buckets that end with ``last``."""
+        first = last - width
+        if width > len(self._stories):
+            buckets: Iterable[int] = [b for b in self._stories if b > first]
+        else:
+            buckets = range(first + 1, last + 1)
+        return [
+            story
+            for bucket in buckets
+            for story in self._stories.get(bucket, ())
+            if story[1] >= least_level
+        ]
 
     @property
     def joining(self) -> float:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
 from pipeline.rules.baseline.exposure import BUCKETS_A_DAY
-from pipeline.rules.spikes.recent import Recent
+from pipeline.rules.spikes.recent import Recent, Reported
 from pipeline.rules.spikes.spike import Spike, SpikeSettings, tail_score
 from pipeline.rules.times import BUCKETS_AN_HOUR
 
@@ -25,41 +25,6 @@ _PRIOR_HOURS: Final = 2.0
 
 _MOST_COHERENCE: Final = 2.0
 """What agreement on one event can add is bounded."""
-
-
-class _Window:
-    """The stories of the newest buckets, and who tells them. It grows backwards in time.
-
-    So a look at all windows takes each story in hand once.
-    """
-
-    __slots__ = ("_level", "_next", "_recent", "_reporters", "agreeing", "count", "owners")
-
-    def __init__(self, recent: Recent, newest: int, least_level: int = 0) -> None:
-        self._recent = recent
-        self._next = newest
-        """The bucket that is taken in next."""
-        self._level = least_level
-        self._reporters: dict[str, set[str]] = {}
-        self.count = 0
-        self.owners: Counter[str] = Counter()
-        """Stories of each."""
-        self.agreeing = 0
-        """The most owners that report one event."""
-
-    def grow(self, oldest: int) -> None:
-        """Take in the stories filed under ``oldest`` and the buckets after it."""
-        for bucket in range(self._next, oldest - 1, -1):
-            for owner, level, event in self._recent.filed_under(bucket):
-                if level < self._level:
-                    continue
-                self.count += 1
-                self.owners[owner] += 1
-                if event:
-                    reporters = self._reporters.setdefault(event, set())
-                    reporters.add(owner)
-                    self.agreeing = max(self.agreeing, len(reporters))
-        self._next = min(self._next, oldest - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +68,6 @@ class Scan:
         copies = list(accumulate(self.recent.copies(b) for b in range(self.bucket, oldest, -1)))
         last = len(counts) - 1
         far = self.bucket - last_spike
-        whole = _Window(self.recent, self.bucket)
-        graver = {tier: _Window(self.recent, self.bucket, tier) for tier in self.recent.tiers}
         best: Spike | None = None
         for window in WINDOWS:
             # After a spike, do not look back into it.
@@ -113,20 +76,13 @@ class Scan:
                 break
             at = min(width - 1, last)
             leaked = s.leak * max(copies[at] - counts[at], 0)
-            mean = max(means[at], 0.02) + leaked
-            for found in self._looks(width, counts[at], mean, spread, whole, graver):
+            for found in self._looks(width, counts[at], max(means[at], 0.02) + leaked, spread):
                 if best is None or found.score > best.score:
                     best = found
         return best
 
     def _looks(
-        self,
-        width: int,
-        count: int,
-        mean: float,
-        spread: tuple[float, float],
-        whole: _Window,
-        graver: Mapping[int, _Window],
+        self, width: int, count: int, mean: float, spread: tuple[float, float]
     ) -> Iterator[Spike]:
         """The window with all its stories, and with those of each higher level alone.
 
@@ -135,16 +91,23 @@ class Scan:
         s = self.settings
         phi, kappa = spread
         if count >= s.minimum and count >= s.ratio * mean:
-            found = self._judge(whole, mean, phi, kappa, width, s.minimum)
+            found = self._judge(
+                self.recent.newest(self.bucket, width), mean, phi, kappa, width, s.minimum
+            )
             if found is not None:
                 yield found
         if count < s.strong_minimum:
             return
-        for tier, window in graver.items():
-            strong = self.recent.tiers[tier] + 1
-            share = strong / (self.recent.weight + 2)
+        for tier, strong in self.recent.tiers.items():
+            stories = self.recent.newest(self.bucket, width, tier)
+            share = (strong + 1) / (self.recent.weight + 2)
             found = self._judge(
-                window, max(mean * share, 0.02), phi, kappa + 1 / strong, width, s.strong_minimum
+                stories,
+                max(mean * share, 0.02),
+                phi,
+                kappa + 1 / (strong + 1),
+                width,
+                s.strong_minimum,
             )
             if found is not None:
                 yield replace(found, score=found.score - s.level_penalty, level=tier)
@@ -161,7 +124,6 @@ class Scan:
         """
         s = self.settings
         fresh = self.counts[-BUCKETS_A_DAY:]
-        window = _Window(self.recent, self.bucket)
         best: Spike | None = None
         for width in _YOUNG_WINDOWS:
             before = fresh[:-width]
@@ -170,10 +132,10 @@ class Scan:
             seen = into * shares[0] + sum(shares[1 : min(width, len(fresh))])
             mean = max(rate * seen / BUCKETS_AN_HOUR, 0.02)
             kappa = s.model_error + 0.1 + 1 / count
-            window.grow(self.bucket - width + 1)
-            if window.count < s.young_minimum or len(window.owners) < s.young_owners:
+            stories = self.recent.newest(self.bucket, width)
+            if len(stories) < s.young_minimum or len({o for o, *_ in stories}) < s.young_owners:
                 continue
-            found = self._judge(window, mean, 1.5, kappa, width, s.minimum)
+            found = self._judge(stories, mean, 1.5, kappa, width, s.minimum)
             if found is not None and (best is None or found.score > best.score):
                 best = found
         if best is None or best.score <= s.young_penalty:
@@ -181,30 +143,42 @@ class Scan:
         return replace(best, score=best.score - s.young_penalty)
 
     def _judge(
-        self, window: _Window, mean: float, phi: float, kappa: float, width: int, minimum: float
+        self,
+        stories: list[Reported],
+        mean: float,
+        phi: float,
+        kappa: float,
+        width: int,
+        minimum: float,
     ) -> Spike | None:
         """How unlikely the stories of the newest ``width`` buckets are; None: no spike at all."""
         s = self.settings
-        window.grow(self.bucket - width + 1)
-        count = window.count
-        if len(window.owners) < s.owners or count < minimum or count < s.ratio * mean:
+        count = len(stories)
+        owners = Counter(owner for owner, _, _ in stories)
+        if len(owners) < s.owners or count < minimum or count < s.ratio * mean:
             return None
-        capped = self._cap(count, mean, window.owners)
+        capped = self._cap(count, mean, owners)
         if capped < minimum or capped < s.ratio * mean:
             return None
         variance = phi * mean + kappa * mean * mean
-        score = tail_score(capped, mean, variance) + self._coherence(count, window.agreeing)
-        return Spike(score, width, count, mean, variance, len(window.owners))
+        score = tail_score(capped, mean, variance) + self._coherence(stories)
+        return Spike(score, width, count, mean, variance, len(owners))
 
-    def _coherence(self, stories: int, agreeing: int) -> float:
+    def _coherence(self, stories: list[Reported]) -> float:
         """−log10 of the chance that so many owners among ``stories`` report one event.
 
         A union bound: ordinarily a story joins another owner's event with a share that is learned,
         so k owners on one of n events have a chance of at most n · share^(k−1).
         """
-        if agreeing < 2:
+        owners: dict[str, set[str]] = {}
+        for owner, _, event in stories:
+            if event:
+                owners.setdefault(event, set()).add(owner)
+        most = max((len(o) for o in owners.values()), default=0)
+        if most < 2:
             return 0.0
-        chance = stories * self.recent.joining ** (agreeing - 1)
+        share = self.recent.joining
+        chance = len(stories) * share ** (most - 1)
         return min(max(-math.log10(chance), 0.0), _MOST_COHERENCE)
 
     def _cap(self, count: int, mean: float, owners: Counter[str]) -> float:

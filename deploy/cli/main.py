@@ -5,10 +5,12 @@ A command's module is imported only when it is asked for, so that light commands
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
-from typing import Final
+from contextlib import suppress
+from typing import Annotated, Final
 
 import typer
 
@@ -48,19 +50,50 @@ def main() -> None:
     for module in _wanted(sys.argv[1:]):
         importlib.import_module(f"deploy.cli.{module}").register(app)
     try:
-        app(standalone_mode=True)
+        try:
+            app(standalone_mode=True)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, where what is wrong can be said in a line
     except CommandError as e:
         _say(str(e))
         raise SystemExit(e.exit_code) from None
     except BrokenPipeError:
         # The reader of our output went away (`| head`): nothing to tell anybody.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
+        raise SystemExit(1) from None
+    except OSError as e:
+        if e.errno not in _OF_THE_DISK:
+            raise
+        _silence()
+        _say(f"{e.filename or 'the output'}: {e.strerror}; make room or mend it, and run it again")
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
 
-def _root() -> None:
+_OF_THE_DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS})
+
+
+def _silence() -> None:
+    """What is left of our output goes nowhere: Python would stumble over it again at its end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("straitwatch"))
+        raise typer.Exit
+
+
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Say which one this is.", callback=_tell_version)
+    ] = False,
+) -> None:
     """Straitwatch: feeds in, alerts with their evidence out."""
 
 

@@ -1,0 +1,30 @@
+"""The command itself: its version, and an output that nobody takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+_STRAITWATCH = [sys.executable, "-m", "deploy.cli"]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["topics", "explain", "harbour", "--json"]])
+def test_a_full_disk_behind_the_output_is_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*_STRAITWATCH, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("straitwatch: the output: No space left on device")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    done = subprocess.run([*_STRAITWATCH, "--version"], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout.strip()) == (0, version("straitwatch"))

@@ -27,6 +27,7 @@ from pipeline.contracts.topics import LARGEST_ARTICLE_BYTES, LARGEST_ID
 from pipeline.rules.repeats import MAX_REVISION, sight
 from pipeline.rules.stories.index import shard_of
 from pipeline.transforms.letters import DEAD_LETTERS
+from pipeline.transforms.read_article import read_article
 from pipeline.transforms.wire import (
     DEAD,
     OFF_TOPIC,
@@ -170,7 +171,7 @@ def _article(data: bytes | None) -> Article:
     if data is not None and len(data) > LARGEST_ARTICLE_BYTES:
         detail = f"{len(data)} bytes, at most {LARGEST_ARTICLE_BYTES} are worked on"
         raise DecodeError(DeadReason.TOO_LARGE, detail)
-    article = decode(Article, data)
+    article = read_article(data)
     if len(article.article_id) > LARGEST_ID:
         raise DecodeError(DeadReason.BAD_FIELD, f"article_id: more than {LARGEST_ID} characters")
     if not 0 <= article.revision <= MAX_REVISION:

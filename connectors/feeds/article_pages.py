@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from connectors.feeds.errors import AddressError
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.http.address import parse_address
-from connectors.feeds.http.fetch import Fetcher, Outcome
+from connectors.feeds.http.fetch import Fetcher, FetchResult, Outcome
 from connectors.feeds.parse.pool import WorkerStartError
 from connectors.feeds.robots import Wish
 from pipeline.contracts.clock import Clock, SystemClock
@@ -28,6 +28,8 @@ LONGEST: Final = 45.0
 """Seconds that the articles of one poll may wait for their pages."""
 AT_MOST: Final = 20
 """Pages of one poll; with a second between two requests to a host more would not end in time."""
+REDIRECTS: Final = 5
+"""Of one page: a short link, its outlet, a country's edition."""
 BODIES: Final = 4
 """Large pages in memory at a time, over all feeds."""
 
@@ -116,28 +118,41 @@ class ArticlePages:
         return replace(article, summary=text), Page.TEXT
 
     async def _text(self, url: str) -> tuple[Page, str | None]:
-        try:
-            host = parse_address(url).host
-            wish = await self._robots.wish(url)
-        except AddressError:
-            return Page.FAILED, None
-        if not wish.allowed:
-            return Page.DISALLOWED, None
-        await self._hosts.turn(host, self._clock)
-        if wish.delay:
-            self._hosts.hold(host, self._clock.monotonic() + wish.delay)
         room = _Room(self._bodies)
         try:
-            try:
-                page = await self._fetcher.fetch(url, accept=ACCEPT, before_large=room.take)
-            finally:
-                self._hosts.leave(host)
-            if page.outcome is not Outcome.OK:
-                return Page.FAILED, None
-            text = await self._extractor.extract(page.body, page.content_type)
-            return Page.NO_TEXT, text
+            page = await self._fetched(url, room)
+            if isinstance(page, Page):
+                return page, None
+            return Page.NO_TEXT, await self._extractor.extract(page.body, page.content_type)
         finally:
             room.give_back()
+
+    async def _fetched(self, url: str, room: _Room) -> FetchResult | Page:
+        """The page, or how it ended: each address that a redirect leads to has a wish of its own.
+
+        (RFC 9309 says nothing of redirects of pages; their hosts have the same say and manners.)
+        """
+        for _ in range(REDIRECTS + 1):
+            try:
+                host = parse_address(url).host
+                wish = await self._robots.wish(url)
+            except AddressError:
+                return Page.FAILED
+            if not wish.allowed:
+                return Page.DISALLOWED
+            await self._hosts.turn(host, self._clock)
+            if wish.delay:
+                self._hosts.hold(host, self._clock.monotonic() + wish.delay)
+            try:
+                found = await self._fetcher.fetch(
+                    url, accept=ACCEPT, before_large=room.take, follow=False
+                )
+            finally:
+                self._hosts.leave(host)
+            if found.leads_to is None:
+                return found if found.outcome is Outcome.OK else Page.FAILED
+            url = found.leads_to
+        return Page.FAILED
 
 
 class _Room:

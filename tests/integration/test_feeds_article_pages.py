@@ -18,7 +18,7 @@ import pytest
 
 from connectors.bus.memory import MemoryBus, MemoryPublisher
 from connectors.feeds import full_text
-from connectors.feeds.article_pages import ArticlePages, Extractor, Page
+from connectors.feeds.article_pages import REDIRECTS, ArticlePages, Extractor, Page
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.http.fetch import Fetcher, FetchLimits
 from connectors.feeds.http.guard import Guard
@@ -77,8 +77,10 @@ def _pages(
     own: bool = True,
     clock: FakeClock | None = None,
     on_page: Callable[[Page], None] = lambda _: None,
+    also: tuple[str, ...] = (),
 ) -> ArticlePages:
-    fetcher = Fetcher(Guard([site.allowed]), "test", LIMITS if clock is None else FetchLimits())
+    allowed = [site.allowed, *also]
+    fetcher = Fetcher(Guard(allowed), "test", LIMITS if clock is None else FetchLimits())
     hosts = Hosts(["127.0.0.1"] if own else [])
     robots = Robots(fetcher, hosts, clock)
     return ArticlePages(
@@ -185,6 +187,35 @@ def test_a_page_that_robots_txt_does_not_want_fetched_is_not_fetched() -> None:
 
 
 @pytest.mark.parametrize(
+    ("there", "ends", "asked"),
+    [
+        ("/open", Page.TEXT, ["/robots.txt", "/open"]),
+        ("/private", Page.DISALLOWED, ["/robots.txt"]),
+        ("/circle", Page.FAILED, ["/robots.txt", *["/circle"] * REDIRECTS]),
+    ],
+)
+def test_the_site_that_a_redirect_leads_to_has_its_own_say(
+    there: str, ends: Page, asked: list[str]
+) -> None:
+    async def scene() -> None:
+        async with Site() as short, Site("127.0.0.2") as site:
+            short.pages["/1"] = answer(b"", "302 F", f"Location: {site.url(there)}\r\n")
+            site.pages["/robots.txt"] = _robots("User-agent: *", "Disallow: /private")
+            site.put("/open", TEXT)
+            site.put("/private", TEXT)
+            site.pages["/circle"] = answer(b"", "302 F", "Location: /circle\r\n")
+            ended: list[Page] = []
+            await _filled(
+                short, _article(short.url("/1")), on_page=ended.append, also=(site.allowed,)
+            )
+            assert ended == [ends]
+            assert _asked(short) == ["/robots.txt", "/1"]
+            assert _asked(site) == asked
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
     ("robots", "fetched", "holds"),
     [
         (answer(b"", "404 Not Found"), True, KEEP),
@@ -243,7 +274,7 @@ def test_the_service_publishes_every_article_whatever_its_page_does(
         "good": "text",
         "hang": "failed",
         "bomb": "failed",
-        "inside": "failed",
+        "inside": "disallowed",  # a site whose robots.txt cannot be asked is left alone
         "private": "disallowed",
         "deep": "no_text",
         "binary": "no_text",

@@ -112,6 +112,8 @@ class FetchResult:
     validators: Validators = Validators()
     retry_after_s: int | None = None
     max_age_s: int | None = None
+    leads_to: str | None = None
+    """Where a redirect leads that was not followed because it was not to be."""
     moved_to: str | None = None
     """Where the address has moved for good, when every hop before it said so (301, 308)."""
     hub: str | None = None
@@ -143,6 +145,8 @@ class _Asked:
     validators: Validators
     accept: str
     before_large: Room | None
+    follow: bool = True
+    """Redirects, up to the limit."""
     form: bytes | None = None
     """What is posted; None: a GET."""
 
@@ -171,19 +175,21 @@ class Fetcher:
         validators: Validators = Validators(),
         accept: str = ACCEPT,
         before_large: Room | None = None,
+        follow: bool = True,
     ) -> FetchResult:
-        """Get ``url`` once, redirects included, within the limits.
+        """Get ``url`` once, redirects included if they are to be followed, within the limits.
 
         ``before_large`` is awaited once when the body grows large; it counts against the deadline.
         """
-        return await self._run(url, _Asked(validators, accept, before_large))
+        return await self._run(url, _Asked(validators, accept, before_large, follow))
 
     async def post_form(self, url: str, form: str) -> FetchResult:
         """Send ``form`` to ``url`` through the same guard and limits; a redirect is not followed.
 
         The result's ``status`` is what counts: the outcome speaks of feeds.
         """
-        return await self._run(url, _Asked(Validators(), "*/*", None, form.encode("ascii")))
+        asked = _Asked(Validators(), "*/*", None, follow=False, form=form.encode("ascii"))
+        return await self._run(url, asked)
 
     async def _run(self, url: str, asked: _Asked) -> FetchResult:
         started = self._clock.monotonic()
@@ -257,12 +263,16 @@ class _Get:
             async with self._client() as client:
                 response = await self._ask(client)
                 self._status = response.status
-                if response.status not in _REDIRECTS or self._asked.form is not None:
+                if response.status not in _REDIRECTS:
                     return await self._answer(response, moved_to)
                 location = http_headers.get(response.headers, b"location")
             if not location:
                 return self.ended(Outcome.HTTP_ERROR, "a redirect that leads nowhere")
-            self._address = self._address.join(_as_text(location))
+            there = self._address.join(_as_text(location))
+            if not self._asked.follow:
+                here = self.ended(Outcome.HTTP_ERROR, "a redirect")
+                return replace(here, leads_to=there.url)
+            self._address = there
             permanent = permanent and response.status in _PERMANENT
             moved_to = self._address.url if permanent else moved_to
         return self.ended(

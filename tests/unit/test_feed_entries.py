@@ -151,6 +151,7 @@ def test_atom_text_is_literal_unless_it_is_plainly_html() -> None:
         ("ann@a.example (Ann Keeper)", "Ann Keeper"),
         ("Ann Keeper &lt;ann@a.example&gt;", "Ann Keeper"),
         ("Ann Keeper (ann@a.example)", "Ann Keeper"),
+        ("&lt;b class='x'>Ann&lt;/b> Keeper", "Ann Keeper"),
         ("Ann &amp;amp; Bo", "Ann & Bo"),
         ("ann@a.example", "ann@a.example"),
         ("a." * 50_000, ("a." * 50_000)[: limits.MAX_AUTHOR]),
@@ -354,6 +355,17 @@ def test_bases_are_relative_to_one_another_and_to_the_document(
         url="https://a.example/dir/feed.xml",
     )
     assert found.link == link
+
+
+def test_a_relation_may_be_written_as_an_address() -> None:
+    other, alternate = "<link rel='{0}self' href='/s'/>", "<link rel='{0}alternate' href='/a'/>"
+    iana = "http://www.iana.org/assignments/relation/"
+    links = (other + alternate).format(iana)
+    feed = parse(
+        f"<feed>{links}<entry><title>a</title>{links}</entry></feed>", "https://a.example/f"
+    )
+    assert feed.articles[0].link == "https://a.example/a"
+    assert (feed.hints.site, feed.hints.self_link) == ("https://a.example/a", "https://a.example/s")
 
 
 def test_a_permalink_stands_in_for_a_missing_link() -> None:

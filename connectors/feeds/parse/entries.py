@@ -201,7 +201,9 @@ def _authors(raw: list[str]) -> tuple[str, ...]:
     """Names, without the addresses that RSS puts beside them, each once."""
     names: dict[str, None] = {}
     for author in raw[: limits.MAX_AUTHORS]:
-        plain = text.from_markup(author, 1_000) if "&" in author else author[:1_000]
+        plain = author[:1_000]
+        if text.is_markup(plain):
+            plain = text.from_markup(plain, 1_000)
         line = " ".join(text.clean(plain).split())
         match = _NAME_IN_BRACKETS.fullmatch(line) or _NAME_BEFORE_ADDRESS.fullmatch(line)
         if name := text.one_line(match[1] if match else line, limits.MAX_AUTHOR):

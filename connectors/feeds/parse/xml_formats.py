@@ -129,7 +129,7 @@ class _EntryReader:
 
     def link(self, e: etree._Element, rank: int) -> None:
         href = _attribute(e, "href") or _attribute(e, "rdf:resource")
-        if (_attribute(e, "rel") or "alternate").strip().lower() != "alternate":
+        if _relation(e) != "alternate":
             return
         link = href or e.text or ""
         kind = (_attribute(e, "type") or "html").lower()
@@ -312,13 +312,22 @@ def _link_hint(hints: RawHints, e: etree._Element) -> None:
     if href is None:
         hints.site = hints.site or e.text
         return
-    match (_attribute(e, "rel") or "alternate").strip().lower():
+    match _relation(e):
         case "self":
             hints.self_link = hints.self_link or href
         case "hub":
             hints.hub = hints.hub or href
         case "alternate":
             hints.site = hints.site or href
+
+
+def _relation(e: etree._Element) -> str:
+    """What a link of Atom leads to; its registered name, also when it stands there as an IRI.
+
+    Source: RFC 4287, section 4.2.7.2.
+    """
+    relation = (_attribute(e, "rel") or "alternate").strip().lower()
+    return relation.removeprefix("http://www.iana.org/assignments/relation/")
 
 
 # --- names and bases

@@ -112,13 +112,13 @@ class FetchResult:
     validators: Validators = Validators()
     retry_after_s: int | None = None
     max_age_s: int | None = None
-    leads_to: str | None = None
-    """Where a redirect leads that was not followed because it was not to be."""
     moved_to: str | None = None
     """Where the address has moved for good, when every hop before it said so (301, 308)."""
     hub: str | None = None
     """WebSub's hub and topic from Link headers."""
     hub_topic: str | None = None
+    leads_to: str | None = None
+    """Where a redirect leads that was not followed because it was not to be."""
     cause: Cause | None = None
     """Of a network error."""
     conditional: bool = False

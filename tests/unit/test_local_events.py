@@ -50,19 +50,23 @@ def test_the_service_goes_on_when_its_reader_does_not_read(
         assert json.loads(reader.readline()) == {"event": "stopped"}
 
 
+@pytest.mark.parametrize(
+    ("more", "when"),
+    [({}, "in 4 s"), ({"full_disk": "/data"}, "when there is room again in /data: make some")],
+)
 def test_a_person_is_told_what_a_part_said_before_it_ended(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], more: dict[str, str], when: str
 ) -> None:
-    words(
-        {
-            "event": "part-ended",
-            "part": "feeds",
-            "reason": "ended with exit code 1",
-            "last_words": "straitwatch: the disk is full; make room",
-            "retry_s": 3.7,
-        }
-    )
+    ended = {
+        "event": "part-ended",
+        "part": "feeds",
+        "reason": "ended with exit code 1",
+        "last_words": "straitwatch: its port is taken; free it",
+        "retry_s": 3.7,
+    }
+
+    words(ended | more)
 
     assert capsys.readouterr().err == (
-        "feeds ended with exit code 1 (the disk is full; make room); started again in 4 s\n"
+        f"feeds ended with exit code 1 (its port is taken; free it); started again {when}\n"
     )

@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from deploy.errors import Fault
+from deploy.local.supervise import supervisor
 from deploy.local.supervise.processes import Register
 from deploy.local.supervise.supervisor import Part, Supervisor
 
@@ -373,3 +374,27 @@ def test_a_signal_that_was_switched_off_from_outside_does_not_stop_the_service(
         stage.run(play)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_part_that_ended_on_a_full_disk_is_started_when_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = _Stage(tmp_path, _part("kafka", SLEEPS))
+    looks: list[bool] = []
+
+    def is_full(_: Path) -> bool:
+        looks.append(len(looks) < 3)
+        return looks[-1]
+
+    monkeypatch.setattr(supervisor.room, "is_full", is_full)
+    monkeypatch.setattr(supervisor, "_ROOM_SECONDS", 0.0)
+
+    async def play(stage: _Stage) -> None:
+        await stage.until("ready")
+        os.kill(stage.supervisor.pids["kafka"] or 0, signal.SIGKILL)
+        ended = await stage.until("part-ended")
+        await stage.until("part-ready", first=False)
+        assert ended["full_disk"] == str(tmp_path.parent)
+        assert looks == [True, True, True, False]
+
+    stage.run(play)

@@ -55,6 +55,8 @@ def words(event: Event) -> None:
         case {"event": "part-ended", "last_words": last, "retry_s": seconds}:
             last = last.removeprefix("straitwatch: ")
             when = f"in {seconds:.0f} s" if seconds >= 1 else "at once"
+            if "full_disk" in event:
+                when = f"when there is room again in {event['full_disk']}: make some"
             event = event | {"said": f" ({last})" if last else "", "when": when}
     if name in _WORDS:
         _put(_WORDS[name].format_map(event), sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from deploy.local.ports import HOST
+from deploy.local.supervise import room
 from deploy.local.supervise.supervisor import Supervisor
 from pipeline.contracts.metrics import metric
 
@@ -34,7 +34,7 @@ class SupervisorCollector(Collector):
             restarts.add_metric([part], count)
         yield restarts
         listed = metric("straitwatch_service_disk_free_bytes")
-        free = shutil.disk_usage(self._home).free
+        free = room.free_bytes(self._home)
         yield GaugeMetricFamily(listed.name, listed.meaning, value=free)
 
 

@@ -22,7 +22,7 @@ from typing import Final
 import psutil
 
 from deploy.errors import Fault
-from deploy.local.supervise import stops
+from deploy.local.supervise import room, stops
 from deploy.local.supervise.backoff import Backoff
 from deploy.local.supervise.events import Listener
 from deploy.local.supervise.log_files import RotatingLog
@@ -32,6 +32,8 @@ from deploy.local.supervise.processes import Register, Started, end_session, lea
 _PROBE_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 5.0
 """Between two questions whether a part still answers; shorter where its limit is short."""
+_ROOM_SECONDS: Final = 1.0
+"""Between two looks whether there is room on the disk again."""
 _LONGEST_LINE: Final = 1 << 20
 _LAST_WORDS_SECONDS: Final = 0.5
 _FIRST_TRIES: Final = 3
@@ -82,6 +84,7 @@ class Supervisor:
         self, parts: tuple[Part, ...], register: Register, logs: Path, tell: Listener
     ) -> None:
         self._register = register
+        self._logs = logs
         self._tell = tell
         self._states = {
             part.name: _State(part, RotatingLog(logs / f"{part.name}.log")) for part in parts
@@ -174,6 +177,7 @@ class Supervisor:
                 self._give_up(Fault(f"{part.name} {reason}{said}; see {state.log.path}"))
                 return
             seconds = backoff.after(time.monotonic() - began)
+            full = room.is_full(self._logs)
             self._tell(
                 {
                     "event": "part-ended",
@@ -182,8 +186,11 @@ class Supervisor:
                     "last_words": state.log.last_words(),
                     "retry_s": round(seconds, 1),
                 }
+                | ({"full_disk": str(self._logs.parent)} if full else {})
             )
             await asyncio.sleep(seconds)
+            while full and room.is_full(self._logs):  # noqa: ASYNC110 - no event tells of room
+                await asyncio.sleep(_ROOM_SECONDS)
 
     def _note_start(self, state: _State, process: asyncio.subprocess.Process) -> None:
         name = state.part.name

@@ -46,3 +46,11 @@ def test_a_jar_with_another_class_is_refused(tmp_path: Path, module: ModuleType)
 
     with pytest.raises(Fault, match=module.__name__):
         module.PATCH.mended(tmp_path / "core.jar")
+
+
+def test_a_damaged_jar_is_a_fault_that_names_it(tmp_path: Path) -> None:
+    """A power cut may leave one of the right size with nothing in it."""
+    (tmp_path / "core.jar").write_bytes(bytes(1000))
+
+    with pytest.raises(Fault, match=r"core\.jar is damaged: remove it"):
+        engine_patch.PATCH.mended(tmp_path / "core.jar")

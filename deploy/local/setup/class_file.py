@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +38,13 @@ class Patch:
         """The class as it is in the file ``jar``, mended.
 
         Raises:
-            Fault: the jar holds another class than the one that was studied.
+            Fault: the jar holds another class than the one that was studied, or is damaged.
         """
-        with zipfile.ZipFile(jar) as archive:
-            code = archive.read(self.member)
+        try:
+            with zipfile.ZipFile(jar) as archive:
+                code = archive.read(self.member)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as e:
+            raise Fault(f"{jar} is damaged: remove it and run ./run.sh install") from e
         if hashlib.sha256(code).hexdigest() == self.before:
             mended = self.mend(code)
             if hashlib.sha256(mended).hexdigest() == self.after:

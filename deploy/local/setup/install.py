@@ -32,6 +32,11 @@ def main() -> None:
     except CommandError as e:
         say(str(e))
         raise SystemExit(e.exit_code) from None
+    except OSError as e:
+        say(
+            f"{e.filename or 'the disk'}: {e.strerror or e}; make room or mend it, and run it again"
+        )
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         say("stopped; run it again to go on")
         raise SystemExit(130) from None

@@ -191,6 +191,8 @@ class JarStore:
             )
         target = self.path(jar)
         target.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())  # else a power cut may leave a jar of zeros, of the right size
         path.replace(target)
         return jar.size
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
 import apache_beam as beam
@@ -26,6 +25,7 @@ from pipeline.rules.alerts.detector import TICK, DetectorSettings, TickResult, T
 from pipeline.rules.alerts.handover import Handover, Teller
 from pipeline.transforms.kept import Journal, Opened, entries_of
 from pipeline.transforms.letters import DEAD_LETTERS, set_aside
+from pipeline.transforms.waiting import Waiting
 from pipeline.transforms.wire import ARTICLE, Placed, at, stamp
 
 SERIES: Final = "series"
@@ -76,45 +76,29 @@ class _Watch:
         """The newest tick; -1 before the first."""
         self.heard_ms = -1
         """The newest article or status."""
-        self.waiting: list[Placed] = []
-        self.ends: set[int] = set()
-        """The ticks that something waits for, each with its timer."""
+        self.waiting = Waiting(_GRID_MS)
         self.logged = 0
         """Entries since the snapshot."""
 
     def hear(self, placed: Placed) -> int | None:
         """Let it wait for its tick; when that is, if nothing waits for it yet."""
-        heappush(self.waiting, placed)
         self.heard_ms = max(self.heard_ms, placed.time_ms)
-        end = _tick_after(placed.time_ms)
-        if end in self.ends:
-            return None
-        self.ends.add(end)
-        return end
-
-    def set_aside(self, placed: Placed) -> None:
-        """Let it wait no more."""
-        self.waiting.remove(placed)
-        heapify(self.waiting)
-        # Others of that tick are still there; they go with the one that is about to come.
-        self.ends.discard(_tick_after(placed.time_ms))
+        return self.waiting.add(placed)
 
     def next_ms(self) -> int | None:
         """When the next tick is due as far as is known; None before anything was heard."""
         due = None
         if self.last_ms >= 0:
             due = (self.detector.next_tick(_time(self.last_ms)) - _EPOCH) // _MS
-        if self.waiting:
+        if (end := self.waiting.first_end) is not None:
             # A clock that was set back makes no tick in the past.
-            own = max(_tick_after(self.waiting[0].time_ms), self.last_ms + _GRID_MS)
+            own = max(end, self.last_ms + _GRID_MS)
             due = own if due is None else min(due, own)
         return due
 
     def tick(self, time_ms: int) -> TickResult:
         """Give the detector what waited, then the tick."""
-        while self.waiting and self.waiting[0].time_ms < time_ms:
-            placed = heappop(self.waiting)
-            self.ends.discard(_tick_after(placed.time_ms))
+        for placed in self.waiting.until(time_ms):
             kind, record = placed.value[:1], placed.value[1:]
             if kind == ARTICLE:
                 self.detector.observe(decode(TaggedArticle, record), _time(placed.time_ms))
@@ -202,7 +186,7 @@ class _DetectSpikes(beam.DoFn):
                 # Half a change may be in it.
                 w = watch.value = self._rebuild(topic, [entries_of(snapshot), entries_of(since)])
                 for placed in self._poison(topic, w, due):
-                    w.set_aside(placed)
+                    w.waiting.remove(placed)
                     watch.append(since, _SET_ASIDE + placed.pack())
                     yield set_aside("DetectSpikes", placed, e, until, f"{topic}: ")
                 # Without them it fails by a fault of ours only: the bundle fails.
@@ -222,7 +206,7 @@ class _DetectSpikes(beam.DoFn):
 
     def _poison(self, topic: str, w: _Watch, due: int) -> list[Placed]:
         """The records that the tick at ``due`` fails on: each alone, or all where none is alone."""
-        records = sorted(placed for placed in w.waiting if placed.time_ms < due)
+        records = [placed for placed in w.waiting if placed.time_ms < due]
         state, settings = w.detector.dumps(), self._settings[topic]
         found = []
         for placed in records:
@@ -242,7 +226,7 @@ class _DetectSpikes(beam.DoFn):
         head = (w.last_ms, w.heard_ms, len(teller))
         state = [number.to_bytes(_NUMBER_BYTES, "big") for number in head]
         watch.rewrite(snapshot, [b"".join([*state, teller, w.detector.dumps()])])
-        watch.rewrite(since, [_HEARD + placed.pack() for placed in sorted(w.waiting)])
+        watch.rewrite(since, [_HEARD + placed.pack() for placed in w.waiting])
         w.logged = len(w.waiting)
 
     def _rebuild(self, topic: str, logs: list[list[bytes]]) -> _Watch:
@@ -268,16 +252,12 @@ class _DetectSpikes(beam.DoFn):
             if entry[:1] == _HEARD:
                 watch.hear(Placed.unpack(entry[1:]))
             elif entry[:1] == _SET_ASIDE:
-                watch.set_aside(Placed.unpack(entry[1:]))
+                watch.waiting.remove(Placed.unpack(entry[1:]))
             else:
                 # What it decided went out when the entry was written.
                 watch.tick(int.from_bytes(entry[1:], "big"))
         watch.logged = len(since)
         return watch
-
-
-def _tick_after(time_ms: int) -> int:
-    return time_ms // _GRID_MS * _GRID_MS + _GRID_MS
 
 
 def _time(time_ms: int) -> datetime:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from heapq import heappop, heappush
 from typing import Any, Final
 
 import apache_beam as beam
@@ -25,6 +24,7 @@ from pipeline.contracts.records import TaggedArticle
 from pipeline.rules.stories.index import StoryIndex, StoryItem, StorySettings
 from pipeline.transforms.kept import Journal, Opened, entries_of
 from pipeline.transforms.letters import DEAD_LETTERS, set_aside
+from pipeline.transforms.waiting import Waiting
 from pipeline.transforms.wire import ARTICLE, Placed, at, stamp
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,26 +67,9 @@ class _Shelf:
 
     def __init__(self, index: StoryIndex, logged: int) -> None:
         self.index = index
-        self.waiting: list[Placed] = []
-        self.ends: set[int] = set()
-        """Of the steps that something waits for, each with its timer."""
+        self.waiting = Waiting(_GRID_MS)
         self.logged = logged
         """Entries in the log of the waiting list, stale ones among them."""
-
-    def hold(self, placed: Placed) -> int | None:
-        """Let it wait for the end of its step; what that is, if nothing waits for it yet."""
-        heappush(self.waiting, placed)
-        end = _step_after(placed.time_ms)
-        if end in self.ends:
-            return None
-        self.ends.add(end)
-        return end
-
-    def until(self, time_ms: int) -> Iterator[Placed]:
-        """Take out those before ``time_ms``, in order."""
-        while self.waiting and self.waiting[0].time_ms < time_ms:
-            self.ends.discard(_step_after(self.waiting[0].time_ms))
-            yield heappop(self.waiting)
 
 
 class _GroupStories(beam.DoFn):
@@ -112,7 +95,7 @@ class _GroupStories(beam.DoFn):
     ) -> None:
         shard, data = article
         shelf = self._journal.open(shard, head, stories, waiting)
-        end = shelf.value.hold(Placed.unpack(data))
+        end = shelf.value.waiting.add(Placed.unpack(data))
         shelf.append(waiting, _WAIT + data)
         shelf.value.logged += 1
         shelf.close(head)
@@ -133,10 +116,11 @@ class _GroupStories(beam.DoFn):
         """Give the articles of the step their stories."""
         end = time.micros // 1000
         shelf = self._journal.open(shard, head, stories, waiting)
-        for placed in shelf.value.until(end):
+        waits = shelf.value.waiting
+        for placed in waits.until(end):
             # Just inside its step, so that a tick at the end of it counts the article; not the
             # timer's time, for the engine may fire a later timer first.
-            out = _step_after(placed.time_ms) - 1
+            out = waits.end_of(placed.time_ms) - 1
             tagged = decode(TaggedArticle, placed.value[1:])
             try:
                 assignment, entry = shelf.value.index.assign(story_item(tagged, placed.time_ms))
@@ -183,15 +167,11 @@ class _GroupStories(beam.DoFn):
         shelf = _Shelf(StoryIndex.restore(self._settings, stories), len(waiting))
         for entry in waiting:
             if entry[:1] == _DRAINED:
-                for _placed in shelf.until(int.from_bytes(entry[1:], "big")):
+                for _placed in shelf.waiting.until(int.from_bytes(entry[1:], "big")):
                     pass
             else:
-                shelf.hold(Placed.unpack(entry[1:]))
+                shelf.waiting.add(Placed.unpack(entry[1:]))
         return shelf
-
-
-def _step_after(time_ms: int) -> int:
-    return time_ms // _GRID_MS * _GRID_MS + _GRID_MS
 
 
 def story_item(tagged: TaggedArticle, time_ms: int) -> StoryItem:

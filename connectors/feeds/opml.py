@@ -32,12 +32,14 @@ class Opml:
     nameless: frozenset[str]
     """Ids of feeds whose folder has a name without a Latin letter or digit, of which no group can
     be made: they are in the default group."""
+    unusable: int = 0
+    """Outlines whose address is none that can be fetched."""
 
 
 def read_opml(data: bytes, name: str) -> Opml:
     """The feeds of an OPML document; an enclosing outline becomes the group.
 
-    Outlines without a usable address are left out, and so is one that comes twice.
+    Outlines without a usable address are left out and counted; one that comes twice is one.
 
     Raises:
         FeedListError: it is no OPML; ``name`` is the file's, for the message.
@@ -54,6 +56,7 @@ def read_opml(data: bytes, name: str) -> Opml:
         raise FeedListError((f"{name}:{root.sourceline or 1}: no OPML document",))
     feeds: dict[str, Feed] = {}
     nameless = set()
+    unusable = 0
     for outline in root.iter("outline"):
         url = outline.get("xmlUrl") or outline.get("xmlurl")
         if url is None:
@@ -61,6 +64,7 @@ def read_opml(data: bytes, name: str) -> Opml:
         try:
             feed_id = feed_id_of(url.strip())
         except AddressError:
+            unusable += 1
             continue
         if feed_id in feeds:
             continue
@@ -75,7 +79,7 @@ def read_opml(data: bytes, name: str) -> Opml:
             language=_language(outline.get("language")),
             group=group or DEFAULT_GROUP,
         )
-    return Opml(FeedList(tuple(feeds.values())), frozenset(nameless))
+    return Opml(FeedList(tuple(feeds.values())), frozenset(nameless), unusable)
 
 
 def write_opml(feeds: Iterable[Feed]) -> bytes:

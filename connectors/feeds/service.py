@@ -125,8 +125,10 @@ def load_list(path: Path) -> FeedList:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as e:
-        raise FeedListError((f"{path}:1: cannot be read: {e}",)) from e
+    except OSError as e:
+        raise FeedListError((f"{path}:1: cannot be read: {e.strerror or e}",)) from e
+    except UnicodeDecodeError as e:
+        raise FeedListError((f"{path}:1: not UTF-8; save it as UTF-8",)) from e
     return read_feed_list(text, str(path))
 
 

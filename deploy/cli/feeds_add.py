@@ -108,7 +108,7 @@ async def _check_all(settings: Settings, feeds: list[Feed]) -> int:
     hosts = _hosts(settings)
     places = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(feed: Feed) -> bool:
+    async def one(number: int, feed: Feed) -> bool:
         from time import time
 
         from connectors.feeds.errors import AddressError
@@ -118,7 +118,8 @@ async def _check_all(settings: Settings, feeds: list[Feed]) -> int:
         try:
             host = parse_address(feed.url).host
         except AddressError as e:
-            typer.echo(f"bad   the address: {e}")
+            # Not as it was typed: it may hold a password.
+            typer.echo(f"bad   address {number}: {e}")
             return False
         async with places:
             while (wait := hosts.wait(host, time())) > 0:  # noqa: ASYNC110 - a politeness
@@ -140,7 +141,7 @@ async def _check_all(settings: Settings, feeds: list[Feed]) -> int:
         return False
 
     async with pool:
-        results = await asyncio.gather(*(one(f) for f in feeds))
+        results = await asyncio.gather(*(one(n, f) for n, f in enumerate(feeds, start=1)))
     return sum(not ok for ok in results)
 
 

@@ -133,6 +133,7 @@ def test_opml_folders_become_groups_and_bad_outlines_are_left_out() -> None:
       <outline text="A again" xmlUrl="https://a.example/rss"/>
       <outline text="B" xmlUrl="javascript:alert(1)"/></outline></body></opml>"""
     found = read_opml(data, "x.opml")
+    assert found.unusable == 1
     (feed,) = found.feeds
     assert (feed.publisher, feed.group) == ("A", "east-asia")
     assert not found.nameless

@@ -105,7 +105,10 @@ def parse_address(url: str) -> Address:
         raise AddressError(_UNREADABLE) from None
     scheme = parts.scheme.lower()
     if scheme not in _DEFAULT_PORT:
-        raise AddressError(f"only http and https are fetched, not '{scheme[:20] or 'no scheme'}'")
+        begin = "write the whole address, https:// first"
+        raise AddressError(
+            f"only http and https are fetched, not '{scheme[:20]}'" if scheme else begin
+        )
     if port == 0:
         raise AddressError("port 0 is no port")
     host = _host(parts.hostname or "")

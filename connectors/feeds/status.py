@@ -2,7 +2,8 @@
 
 A bucket is told once it is over, also when nothing was asked in it: a dead connector is not a calm
 world. What it counts is kept in the database with the polls themselves, so a restart changes
-nothing.
+nothing. A report says all that is known of its bucket: one that is told twice, after a crash or
+because a late poll adds to it, takes the place of the one before.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import sqlalchemy as sa
 from connectors.bus.base import Outgoing, Publisher, send_all
 from connectors.bus.errors import BusError
 from connectors.feeds.effects import BUCKET_SECONDS
+from connectors.feeds.state.records import StatusRow
+from connectors.feeds.state.status_rows import StatusStore
 from connectors.feeds.state.store import FeedStore
 from pipeline.contracts.clock import Clock, SystemClock
 from pipeline.contracts.codec import encode
@@ -42,7 +45,7 @@ class StatusReporter:
         database: ThreadPoolExecutor,
         clock: Clock | None = None,
     ) -> None:
-        self._store = store
+        self._rows = StatusStore(store)
         self._publisher = publisher
         self._database = database
         self._clock = clock or SystemClock()
@@ -70,41 +73,43 @@ class StatusReporter:
         now = self._clock.now().timestamp()
         over = int((now - GRACE) // BUCKET_SECONDS) * BUCKET_SECONDS
         loop = asyncio.get_running_loop()
-        records = await loop.run_in_executor(self._database, self._due, over)
-        if not records:
+        rows, sizes = await loop.run_in_executor(self._database, self._due, over, now)
+        if not rows:
             return 0
         try:
-            await send_all(
-                self._publisher, [Outgoing(FEEDS, r.group.encode(), encode(r)) for r in records]
-            )
+            await send_all(self._publisher, [_outgoing(r, sizes.get(r.group, 0)) for r in rows])
         except BusError as e:
             _LOG.warning("the feed status waits: %s", e)
             return 0
-        await loop.run_in_executor(self._database, self._store.status_told, over)
-        return len(records)
+        await loop.run_in_executor(self._database, self._rows.told, over, rows)
+        return len(rows)
 
-    def _due(self, over: int) -> Sequence[FeedStatus]:
-        until = self._store.status_until()
-        counted = self._store.status_buckets(over)
+    def _due(self, over: int, now: float) -> tuple[Sequence[StatusRow], dict[str, int]]:
+        """What is to be told now, and the number of feeds of each group."""
+        until = self._rows.until()
+        sizes = self._rows.group_sizes()
+        rows = self._rows.due(over, now)
+        counted = {(r.bucket, r.group) for r in rows}
         # What was told of a time to come was told by a clock that was ahead.
         first = over - BUCKET_SECONDS if until is None or until > over else until
         first = max(first, over - CATCH_UP * BUCKET_SECONDS)
-        starts = {bucket for bucket, _ in counted} | set(range(first, over, BUCKET_SECONDS))
-        sizes = self._store.group_sizes()
-        groups = sorted(set(sizes) | {group for _, group in counted})
-        out = []
-        for start in sorted(starts):
-            for group in groups:
-                polled, answered, articles = counted.get((start, group), (0, 0, 0))
-                out.append(
-                    FeedStatus(
-                        datetime.fromtimestamp(start, UTC),
-                        group,
-                        polled,
-                        answered,
-                        articles,
-                        sizes.get(group, 0),
-                        self._store.owner,
-                    )
-                )
-        return out
+        silent = [
+            StatusRow(bucket, group, self._rows.owner)
+            for bucket in range(first, over, BUCKET_SECONDS)
+            for group in sizes
+            if (bucket, group) not in counted
+        ]
+        return sorted([*rows, *silent], key=lambda r: (r.bucket, r.group, r.owner)), sizes
+
+
+def _outgoing(row: StatusRow, feeds: int) -> Outgoing:
+    status = FeedStatus(
+        datetime.fromtimestamp(row.bucket, UTC),
+        row.group,
+        row.polled,
+        row.answered,
+        row.articles,
+        feeds,
+        row.owner,
+    )
+    return Outgoing(FEEDS, row.group.encode(), encode(status))

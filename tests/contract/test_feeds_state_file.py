@@ -53,7 +53,7 @@ def test_damage_in_a_long_file_is_mended_by_the_start_after_it_was_met(
     engine.dispose()
     file = tmp_path / "feeds.db"
     whole = file.read_bytes()
-    page = len(whole) // 2 // 4096 * 4096
+    page = len(whole) * 3 // 4 // 4096 * 4096
     file.write_bytes(whole[:page] + b"\xff" * (len(whole) - page))
     for _ in range(2):  # nobody has met the damage so far
         engine = open_database(url, mend=True)
@@ -67,6 +67,21 @@ def test_damage_in_a_long_file_is_mended_by_the_start_after_it_was_met(
     again.dispose()
     assert len(list(tmp_path.glob("feeds.db.broken-*"))) == 1
     assert not (tmp_path / "feeds.db.suspect").exists()
+
+
+def test_a_long_file_whose_tables_cannot_be_opened_is_mended_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_CHECK_WHOLE", 0)
+    url = sqlite_url(tmp_path)
+    open_database(url, mend=True).dispose()
+    file = tmp_path / "feeds.db"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100] + b"\xff" * 3996 + whole[4096:])
+    again = open_database(url, mend=True)
+    assert list(FeedStore(again).feeds()) == []
+    again.dispose()
+    assert len(list(tmp_path.glob("feeds.db.broken-*"))) == 1
 
 
 def test_the_state_of_a_connector_that_runs_is_never_set_aside(tmp_path: Path) -> None:

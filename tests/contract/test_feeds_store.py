@@ -15,14 +15,22 @@ from alembic.config import Config
 from connectors.feeds import migrations
 from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.state.database import open_database, sqlite_url
-from connectors.feeds.state.records import REFRESH_SEEN, Effect, FinishedPoll, Outgoing, Seen
+from connectors.feeds.state.records import (
+    REFRESH_SEEN,
+    Effect,
+    FinishedPoll,
+    Outgoing,
+    Seen,
+    StatusRow,
+)
+from connectors.feeds.state.status_rows import KEEP_TOLD, StatusStore
 from connectors.feeds.state.store import (
     LEASE_SECONDS,
     LONGEST_PUT_OFF,
     NUDGE_SPACING,
     FeedStore,
 )
-from connectors.feeds.state.tables import METADATA
+from connectors.feeds.state.tables import METADATA, STATUS
 
 NOW = 1_800_000_000.0
 
@@ -402,16 +410,44 @@ def test_entries_of_a_document_that_did_not_change_for_months_stay_known(store: 
 
 
 def test_the_status_adds_up_over_polls_and_is_told_once(store: FeedStore) -> None:
+    status = StatusStore(store)
     store.sync_list(_feeds(2), NOW, 0)
     store.claim(NOW, 2)
     store.complete([replace(_poll("f0", "p"), messages=()), replace(_poll("f1", "q"), messages=())])
-    assert store.status_buckets(301) == {(300, "g0"): (2, 2, 2)}
-    store.status_told(600)
-    assert store.status_buckets(10**9) == {}
-    assert store.status_until() == 600
+    rows = status.due(301, NOW)
+    assert rows == [StatusRow(300, "g0", "one", 2, 2, 2)]
+    status.told(600, rows)
+    assert status.due(10**9, NOW) == []
+    assert status.until() == 600
 
 
-def test_what_a_dead_connector_did_not_tell_is_told_by_the_one_that_takes_over(
+def test_what_a_late_poll_adds_to_a_bucket_is_told_with_all_that_was_told_before(
+    store: FeedStore,
+) -> None:
+    status = StatusStore(store)
+    store.sync_list(_feeds(2), NOW, 0)
+    store.claim(NOW, 2)
+    store.complete([replace(_poll("f0", "p"), messages=())])
+    rows = status.due(600, NOW)
+    # Before it is noted that the first part was told.
+    store.complete([replace(_poll("f1", "q"), messages=())])
+    status.told(600, rows)
+    assert status.due(600, NOW) == [StatusRow(300, "g0", "one", 2, 2, 2)]
+
+
+def test_what_was_told_is_forgotten_after_a_day(engine: sa.Engine, store: FeedStore) -> None:
+    status = StatusStore(store)
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    store.complete([replace(_poll("f0", "p"), messages=())])
+    status.told(600, status.due(600, NOW))
+    for until, left in ((300 + KEEP_TOLD, 1), (301 + KEEP_TOLD, 0)):
+        status.told(until, ())
+        with engine.connect() as c:
+            assert c.execute(sa.select(sa.func.count()).select_from(STATUS)).scalar() == left
+
+
+def test_what_a_dead_connector_did_not_tell_is_told_in_its_name_by_one_that_lives(
     engine: sa.Engine, store: FeedStore
 ) -> None:
     other = FeedStore(engine, "two")
@@ -423,10 +459,11 @@ def test_what_a_dead_connector_did_not_tell_is_told_by_the_one_that_takes_over(
     store.release()
     other.claim(NOW, 3)
     other.complete(polls[2:])
-    other.beat(NOW + LEASE_SECONDS - 1)
-    assert other.status_buckets(301) == {(300, "g0"): (1, 1, 1)}
+    own, left = StatusRow(300, "g0", "two", 1, 1, 1), StatusRow(300, "g0", "one", 2, 2, 2)
+    status = StatusStore(other)
     other.beat(NOW + LEASE_SECONDS + 1)
-    assert other.status_buckets(301) == {(300, "g0"): (3, 3, 3)}
-    assert store.status_buckets(301) == {}
-    other.beat(NOW + LEASE_SECONDS + 2)
-    assert other.status_buckets(301) == {(300, "g0"): (3, 3, 3)}
+    assert status.due(301, NOW + LEASE_SECONDS - 1) == [own]
+    rows = status.due(301, NOW + LEASE_SECONDS + 1)
+    assert sorted(rows, key=lambda r: r.owner) == [left, own]
+    status.told(600, rows)
+    assert StatusStore(store).due(301, NOW) == []

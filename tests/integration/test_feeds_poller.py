@@ -17,6 +17,7 @@ from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.hosts import Hosts
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.records import State
+from connectors.feeds.state.status_rows import StatusStore
 from connectors.feeds.state.store import FeedStore
 from connectors.feeds.status import StatusReporter
 from pipeline.contracts.clock import FakeClock, SystemClock
@@ -253,6 +254,33 @@ def test_a_fault_of_our_own_in_one_poll_stops_no_other(
             assert "broken on purpose" in caplog.text
 
     asyncio.run(scene())
+
+
+def test_what_a_crash_left_untold_is_told_again_in_the_same_words(tmp_path: Path) -> None:
+    async def scene() -> None:
+        bus = _bus()
+        async with Site() as site:
+            site.put("/rss", rss(("1", "Bridge opens")))
+            async with _running(tmp_path, bus, site, "/rss") as connector:
+                await _until(lambda: connector.store.totals().accepted == 1, "one article")
+            store = FeedStore(open_database(sqlite_url(tmp_path)))
+            clock = FakeClock(SystemClock().now() + timedelta(seconds=BUCKET_SECONDS + 5))
+            with ThreadPoolExecutor(1) as database:
+                reporter = StatusReporter(store, MemoryPublisher(bus), database, clock)
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setattr(StatusStore, "told", _crash)
+                    with pytest.raises(RuntimeError):
+                        await reporter.report()
+                first = _values(bus, FEEDS)
+                assert await reporter.report() == len(first)
+                assert _values(bus, FEEDS) == first + first
+                assert await reporter.report() == 0
+
+    asyncio.run(scene())
+
+
+def _crash(*_: object) -> None:
+    raise RuntimeError("broken on purpose")
 
 
 class SetClock(SystemClock):

@@ -126,10 +126,10 @@ def _broken(engine: sa.Engine) -> str | None:
     if path.exists() and (why := _cut_short(path)):
         return why
     is_long = path.exists() and path.stat().st_size > _CHECK_WHOLE
-    if is_long and not _suspect_file(engine).exists():
-        return None  # reading all of it would hold the start for long
     try:
         with engine.connect() as c:
+            if is_long and not _suspect_file(engine).exists():
+                return None  # its tables can be opened; reading all of it would take long
             said = c.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     except sa.exc.DatabaseError as e:
         return _damage(e.orig or e)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -95,13 +95,6 @@ def _add_status(c: sa.Connection, owner: str, effects: Sequence[Effect]) -> None
             total = sums.setdefault((e.bucket, e.group), [0, 0, 0])
             for n, add in enumerate((e.polled, e.answered, e.articles)):
                 total[n] += add
-    add_buckets(c, owner, sums)
-
-
-def add_buckets(
-    c: sa.Connection, owner: str, sums: Mapping[tuple[int, str], Sequence[int]]
-) -> None:
-    """Add to ``owner``'s status; by bucket and group: polled, answered, articles."""
     if not sums:
         return
     insert = insert_for(c)(STATUS)
@@ -111,7 +104,8 @@ def add_buckets(
             set_={
                 name: STATUS.c[name] + insert.excluded[name]
                 for name in ("polled", "answered", "articles")
-            },
+            }
+            | {"told": False},
         ),
         [
             {
@@ -125,17 +119,3 @@ def add_buckets(
             for (bucket, group), total in sorted(sums.items())
         ],
     )
-
-
-def take_buckets(c: sa.Connection, owner: str, alive: sa.Select[tuple[str]]) -> None:
-    """Make ``owner``'s what connectors that are none of ``alive`` have not told of their buckets.
-
-    Whoever is back tells of nothing twice: its rows are gone. Parts of one bucket add up.
-    """
-    left = sa.delete(STATUS).where(STATUS.c.owner.not_in(alive)).returning(*STATUS.c)
-    sums: dict[tuple[int, str], list[int]] = {}
-    for row in c.execute(left):
-        total = sums.setdefault((row.bucket, row.group_name), [0, 0, 0])
-        for n, add in enumerate((row.polled, row.answered, row.articles)):
-            total[n] += add
-    add_buckets(c, owner, sums)

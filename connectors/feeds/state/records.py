@@ -131,6 +131,20 @@ class FinishedPoll:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusRow:
+    """What one connector knows of one group in one bucket."""
+
+    bucket: int
+    """Its start, seconds since 1970."""
+    group: str
+    owner: str
+    """The connector."""
+    polled: int = 0
+    answered: int = 0
+    articles: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class FeedTotals:
     """How the entries of every parsed document ended: ``fetched`` is the sum of the other three."""
 

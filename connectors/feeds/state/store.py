@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from connectors.feeds.feed_list import FeedList
 from connectors.feeds.http.address import parse_address
-from connectors.feeds.state.effects import insert_for, take_buckets
+from connectors.feeds.state.effects import insert_for
 from connectors.feeds.state.journal_rows import CHUNK, chunks, complete, read_journal, write_journal
 from connectors.feeds.state.records import (
     FEED_COLUMNS,
@@ -30,7 +30,6 @@ from connectors.feeds.state.tables import (
     FEEDS,
     JOURNAL,
     PENDING,
-    STATUS,
     TOTALS,
 )
 
@@ -42,6 +41,7 @@ NUDGE_SPACING: Final = 15.0
 LONGEST_PUT_OFF: Final = 1800.0
 """Seconds beyond its pause for which a feed waits for its host or a place. What falls due later was
 written by a clock that was ahead."""
+
 
 FETCHED, ACCEPTED, DUPLICATES = "fetched", "accepted", "duplicates"
 BACKFILLED = "backfilled"
@@ -126,12 +126,6 @@ class FeedStore:
         with self.engine.connect() as c:
             return {row[0]: row[1] for row in c.execute(query.group_by(FEEDS.c.state))}
 
-    def group_sizes(self) -> dict[str, int]:
-        """Listed feeds by group."""
-        query = sa.select(FEEDS.c.group_name, sa.func.count()).where(FEEDS.c.listed)
-        with self.engine.connect() as c:
-            return {row[0]: row[1] for row in c.execute(query.group_by(FEEDS.c.group_name))}
-
     # -- leases -----------------------------------------------------------------------------------
 
     def claim(self, now: float, limit: int) -> list[FeedRow]:
@@ -211,9 +205,8 @@ class FeedStore:
             self._show_life(c, now)
 
     def beat(self, now: float) -> int:
-        """Show a sign of life, and take over from connectors that show none.
+        """Show a sign of life, and take over the journals of connectors that show none.
 
-        Their journals become ours, and what they have not told of their buckets (FeedStatus).
         A feed that falls due at no possible time gets its pause from now on: a machine whose clock
         was ahead, by an hour or a year, would else ask nobody until then.
 
@@ -231,12 +224,12 @@ class FeedStore:
                 )
                 .values(next_poll_at=now + FEEDS.c.interval_s)
             )
-            alive = sa.select(CONNECTORS.c.name).where(
-                CONNECTORS.c.seen_at >= now - self.lease_seconds
-            )
-            take_buckets(c, self.owner, alive)
-            take = sa.update(JOURNAL).where(JOURNAL.c.owner.not_in(alive)).values(owner=self.owner)
-            return c.execute(take).rowcount
+            dead = JOURNAL.c.owner.not_in(self.alive(now))
+            return c.execute(sa.update(JOURNAL).where(dead).values(owner=self.owner)).rowcount
+
+    def alive(self, now: float) -> sa.Select[tuple[str]]:
+        """The names of connectors that show a sign of life."""
+        return sa.select(CONNECTORS.c.name).where(CONNECTORS.c.seen_at >= now - self.lease_seconds)
 
     def leave(self) -> None:
         """This connector is done for good and leaves nothing behind."""
@@ -333,35 +326,6 @@ class FeedStore:
             backfilled=counts.get(BACKFILLED, 0),
             pending=pending,
         )
-
-    # -- FeedStatus -------------------------------------------------------------------------------
-
-    def status_buckets(self, before: int) -> dict[tuple[int, str], tuple[int, int, int]]:
-        """(bucket, group) -> polled, answered, articles, of our buckets before ``before``."""
-        query = sa.select(STATUS).where(STATUS.c.owner == self.owner, STATUS.c.bucket < before)
-        with self.engine.connect() as c:
-            return {
-                (row.bucket, row.group_name): (row.polled, row.answered, row.articles)
-                for row in c.execute(query)
-            }
-
-    def status_until(self) -> int | None:
-        """End of the last bucket that we have told of; None when never."""
-        query = sa.select(CONNECTORS.c.status_until).where(CONNECTORS.c.name == self.owner)
-        with self.engine.connect() as c:
-            return c.execute(query).scalar()
-
-    def status_told(self, until: int) -> None:
-        """All buckets that end by ``until`` are on Kafka."""
-        with self._writing() as c:
-            c.execute(
-                sa.delete(STATUS).where(STATUS.c.owner == self.owner, STATUS.c.bucket < until)
-            )
-            c.execute(
-                sa.update(CONNECTORS)
-                .where(CONNECTORS.c.name == self.owner)
-                .values(status_until=until)
-            )
 
     # -- inside -----------------------------------------------------------------------------------
 

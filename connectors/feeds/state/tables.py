@@ -106,6 +106,7 @@ STATUS: Final = sa.Table(
     sa.Column("polled", sa.Integer, nullable=False),
     sa.Column("answered", sa.Integer, nullable=False),
     sa.Column("articles", sa.Integer, nullable=False),
+    sa.Column("told", sa.Boolean, nullable=False, server_default=sa.false()),  # all of it
 )
 
 CONNECTORS: Final = sa.Table(

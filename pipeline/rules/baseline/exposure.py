@@ -15,6 +15,7 @@ from typing import Any, Final
 from pipeline.contracts.records import FeedStatus
 from pipeline.rules.baseline.expected import Profile, Seasonal, SeasonalSettings
 from pipeline.rules.baseline.polls import Polls
+from pipeline.rules.baseline.reports import Reports
 from pipeline.rules.times import BUCKETS_AN_HOUR
 
 BUCKETS_A_DAY: Final = 288
@@ -47,6 +48,7 @@ class _Group:
         "polled",
         "polls",
         "reported",
+        "reports",
         "share",
     )
 
@@ -63,6 +65,7 @@ class _Group:
         self.polled = False
         """Somebody reports on it: it is new when its first report is."""
         self.polls = Polls()
+        self.reports = Reports()
         self.reported: int | None = None
         """The newest bucket that a connector has told of; None where none does, an archive."""
         self.heard = -(10**9)
@@ -97,15 +100,18 @@ class Exposure:
         one that is open.
         ``polled`` and ``feeds`` are 0 where nobody knows whether feeds answered (an archive).
         """
-        name, g = self._count(bucket, status.group, status.articles)
+        name, g = self._count(bucket, status.group, 0)
         before = self.share(bucket, name)
+        articles = status.articles
         if status.polled or status.feeds:
+            polled, answered, articles = g.reports.added(bucket, status)
             g.polled = True
             g.reported = bucket if g.reported is None else max(g.reported, bucket)
-            share = g.polls.note(bucket, status.polled, status.answered, status.feeds)
+            share = g.polls.note(bucket, polled, answered, status.feeds)
             g.down[bucket] = 1.0 - share
             if share >= 1.0:
                 del g.down[bucket]
+        g.articles[bucket] += articles
         self._judge_again(bucket, name, g)
         return self.share(bucket, name) != before
 
@@ -321,6 +327,7 @@ class Exposure:
                     "expected": g.expected,
                     "polled": g.polled,
                     "polls": g.polls.to_json(),
+                    "reports": g.reports.to_json(),
                     "reported": g.reported,
                     "heard": g.heard,
                     "share": sorted(g.share.items()),
@@ -345,6 +352,7 @@ class Exposure:
             g.down = dict(r["down"])
             g.flood, g.expected, g.polled = r["flood"], r["expected"], r["polled"]
             g.polls = Polls.from_json(r["polls"])
+            g.reports = Reports.from_json(r["reports"])
             g.reported, g.heard, g.share = r["reported"], r["heard"], dict(r["share"])
         self._pool = Seasonal.from_json(raw["pool"], _GROUP_MODEL)
         self._since, self.bucket = raw["since"], raw["bucket"]

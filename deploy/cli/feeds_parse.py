@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -48,8 +48,8 @@ def parse(
         typer.echo(f"straitwatch: {message}", err=True)
 
 
-_AT_ONCE: Final = 16
-"""Documents that are read into memory at a time."""
+_AHEAD: Final = 2
+"""Documents for each worker that are in memory, read or parsed, before their turn to be written."""
 
 
 async def _parse_all(
@@ -58,6 +58,7 @@ async def _parse_all(
     """Write the lines of all documents; a sentence for each one that is no feed or was refused."""
     import json
     import os
+    from contextlib import aclosing
 
     from connectors.feeds.parse.pool import ParsePool, WorkerStartError
     from deploy.cli.feed_lines import document_line, entry_lines
@@ -66,14 +67,16 @@ async def _parse_all(
 
     failed = []
     try:
-        async with ParsePool(min(len(files), os.cpu_count() or 1)) as pool:
+        workers = min(len(files), os.cpu_count() or 1)
+        async with ParsePool(workers) as pool:
+            done = _outcomes(pool, files, names, content_type, url, _AHEAD * workers)
             with written(out) as target:
-                done = _outcomes(pool, files, names, content_type, url)
-                async for name, feed in done:
-                    for line in (*entry_lines(name, feed), document_line(name, feed)):
-                        target.write(json.dumps(line, ensure_ascii=False) + "\n")
-                    if not feed.ok:
-                        failed.append(f"{name}: {feed.detail}")
+                async with aclosing(done):
+                    async for name, feed in done:
+                        for line in (*entry_lines(name, feed), document_line(name, feed)):
+                            target.write(json.dumps(line, ensure_ascii=False) + "\n")
+                        if not feed.ok:
+                            failed.append(f"{name}: {feed.detail}")
     except WorkerStartError as e:
         raise Fault(str(e)) from e
     return failed
@@ -85,22 +88,30 @@ async def _outcomes(
     names: Sequence[str],
     content_type: str | None,
     url: str | None,
-) -> AsyncIterator[tuple[str, ParsedFeed]]:
-    """The documents in the order given, parsed side by side."""
+    most: int,
+) -> AsyncGenerator[tuple[str, ParsedFeed], None]:
+    """The documents in the order given, parsed side by side, ``most`` at a time."""
     import asyncio
+    from collections import deque
 
     feed_id = _feed_id(url)
-    for start in range(0, len(files), _AT_ONCE):
-        some = slice(start, start + _AT_ONCE)
-        parsed = await asyncio.gather(
-            *(
-                # Ids are scoped to a feed: its address, and without one the document itself.
-                _parse_one(pool, file, content_type, url, feed_id or name)
-                for file, name in zip(files[some], names[some], strict=True)
-            )
-        )
-        for name, feed in zip(names[some], parsed, strict=True):
-            yield name, feed
+    under_way: deque[tuple[str, asyncio.Task[ParsedFeed]]] = deque()
+    try:
+        for file, name in zip(files, names, strict=True):
+            if len(under_way) == most:
+                earlier, outcome = under_way.popleft()
+                yield earlier, await outcome
+            # Ids are scoped to a feed: its address, and without one the document itself.
+            parsed = _parse_one(pool, file, content_type, url, feed_id or name)
+            under_way.append((name, asyncio.create_task(parsed)))
+        while under_way:
+            earlier, outcome = under_way.popleft()
+            yield earlier, await outcome
+    finally:
+        tasks = [task for _, task in under_way]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _parse_one(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +115,29 @@ ANY_END = {
     "marks_before": "\ufeff" * 1_000_000 + rss(item()),
     "half_a_character": rss(item()).encode("utf-16") + b"x",
     "ebcdic": rss(item()).encode("cp037"),
+    "json_of_empty_lists": '{"version":"https://jsonfeed.org/version/1","items":['
+    + "[]," * 500_000
+    + "[]]}",
+    "json_of_keys": '{"items":[{"content_text":"a",'
+    + ",".join(f'"{n}":{n}' for n in range(100_000))
+    + "}]}",
+    "json_with_halves_of_characters": '{"items":[{"content_text":"a\\ud83d","id":1e999}]}',
+    "json_in_utf_16": '{"items":[{"content_text":"a"}]}'.encode("utf-16"),
+    "attribute_of_megabytes": f"<rss version='{'9' * 3_000_000}'><channel>{item()}</channel></rss>",
+    "attributes_of_one_name": rss("<item " + "a='1' " * 50_000 + "><title>t</title></item>"),
+    "entries_without_number": "<rss><channel>" + "<item><title>a</title></item>" * 200_000,
+    "pages_without_news": "<urlset>" + "<url/>" * 300_000 + "</urlset>",
+    "groups_in_groups": rss(item(more="<media:group>" * 50_000)),
+    "namespace_for_each_entry": rss(
+        "".join(f"<item xmlns:q{n}='urn:{n}'><q{n}:x/></item>" for n in range(10_000))
+    ),
+    "switches_of_charset": b"<rss><channel><item><title>"
+    + b"\x1b$B\x1b(B" * 300_000
+    + b"</title></item></channel></rss>",
+    "half_characters": b"<?xml version='1.0' encoding='euc-jp'?><rss><channel><item><title>"
+    + b"\x8f\xa1" * 1_000_000
+    + b"</title></item></channel></rss>",
+    "bytes_of_no_charset": b"\x81" * 2_000_000,
     "json_without_end": "[" * 3_000_000,
     "json_in_itself": '{"a":' * 1_000_000,
     "json_of_other_types": '{"version":"https://jsonfeed.org/version/1","items":[{"id":{},'
@@ -126,6 +150,34 @@ ANY_END = {
 def test_a_document_made_to_hang_a_parser_ends_soon(name: str) -> None:
     feed = parsed(ANY_END[name])
     assert all("lollol" not in a.title for a in feed.articles)
+
+
+SECRET = "what no feed may learn"
+DOCTYPES = {
+    "plain": "<!DOCTYPE r [{}]>",
+    "lower_case": "<!doctype r [{}]>",
+    "twice": "<!DOCTYPE a><!DOCTYPE r [{}]>",
+    "hidden_by_a_character": "<!DOC\0TYPE r [{}]>",
+    "after_a_comment_that_seems_to_end_it": "<!DOCTYPE r [<!-- ]> -->{}]>",
+    "after_an_instruction_that_seems_to_end_it": "<!DOCTYPE r [<?p ]> ?>{}]>",
+    "after_a_text_that_seems_to_end_it": "<!DOCTYPE r [<!ENTITY t ']>'>{}]>",
+    "in_a_parameter": '<!DOCTYPE r [<!ENTITY % p "{}">%p;]>',
+}
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("doctype", DOCTYPES)
+def test_no_file_is_read_whatever_a_doctype_says(
+    tmp_path: Path, doctype: str, encoding: str
+) -> None:
+    (tmp_path / "secret").write_text(SECRET)
+    address = (tmp_path / "secret").as_uri()
+    inside = f"<!ENTITY s SYSTEM '{address}'><!ENTITY v '<b>{SECRET[::-1]}</b>'>"
+    before = DOCTYPES[doctype].format(inside)
+    title = "A &s; &v; <x:include xmlns:x='http://www.w3.org/2001/XInclude' href='{}'/>"
+    feed = parsed(rss(item(title.format(address)), before=before).encode(encoding))
+    assert all(SECRET not in a.title and SECRET[::-1] not in a.title for a in feed.articles)
 
 
 NO_FEED = {

@@ -249,7 +249,8 @@ class _Parts:
                 continue
             known = stamp
             try:
-                feeds = load_list(in_use(places))
+                # Not in the loop: a hundred thousand feeds take seconds to read.
+                feeds = await asyncio.to_thread(load_list, in_use(places))
             except FeedListError as e:
                 for fault in e.faults:
                     _LOG.error("%s; the list as it was is kept", fault)

@@ -43,6 +43,8 @@ def test_markup_becomes_the_text_that_a_reader_sees(markup: str, plain: str) -> 
 HIDDEN = (
     *("\x00", "\x1b", "\x7f", "\u202e", "\u2067", "\u200b", "\ufeff", "\U000e0041", "\ufffe"),
     *("\uffff", "\ud83d", "\ufdd0", "\U0001fffe", "\U0010ffff", "\u00ad", "\u061c"),
+    *("\u034f", "\u115f", "\u180e", "\u2061", "\u206f", "\u3164", "\ufffb", "\U000e0100"),
+    *("\u200c", "\u200d", "\ufe00", "\ufe0f\u200d"),
 )
 
 
@@ -65,9 +67,15 @@ def test_what_was_windows_1252_is_read_as_such() -> None:
     assert text.one_line("it\x92s \x93red\x94", MOST) == "it’s “red”"
 
 
-def test_emoji_and_joiners_stay() -> None:
-    family = "👨\u200d👩\u200d👧"
-    assert text.one_line(family, MOST) == family
+@pytest.mark.parametrize("shown", ["👨\u200d👩\u200d👧 ☀\ufe0f", "می\u200cخواهم", "क्\u200dष"])
+def test_joiners_stay_where_they_are_needed(shown: str) -> None:
+    assert text.one_line(shown, MOST) == shown
+
+
+def test_a_han_character_is_found_whatever_its_variant_and_what_is_hidden_behind_it() -> None:
+    assert (
+        text.one_line("台\u200d湾 葛\U000e0101城 辻\ufe00 タ\u200cイ", MOST) == "台湾 葛城 辻 タイ"
+    )
 
 
 FLOODS = (

@@ -27,8 +27,17 @@ _INVISIBLE = dict.fromkeys(
         *range(0x202A, 0x202F),
         *range(0x2066, 0x206A),
         0x200B,  # zero-width space, word joiner, byte-order mark: they only break words apart
-        0x2060,
+        *range(0x2060, 0x2065),
         0xFEFF,
+        0x034F,  # what else shows nothing: a joiner, fillers of Hangul, old format characters
+        *(0x115F, 0x1160, 0x3164, 0xFFA0),
+        *(0x17B4, 0x17B5),
+        *range(0x180B, 0x1810),
+        *range(0x206A, 0x2070),
+        *range(0xFFF9, 0xFFFC),
+        *range(
+            0xE0100, 0xE01F0
+        ),  # variants of Han characters: the character itself is what is meant
         *range(0xD800, 0xE000),
         *range(0xFDD0, 0xFDF0),
         *range(0xE0000, 0xE0080),
@@ -37,11 +46,17 @@ _INVISIBLE = dict.fromkeys(
 )
 _TRANSLATION: Final = {**_INVISIBLE, **_LINE_BREAKS, **_WINDOWS}
 _SUSPICIOUS = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufdd0-\ufdef"
-    "\ufeff\ufffe\uffff\ud800-\udfff\U0001fffe\U0001ffff\U0002fffe-\U0010ffff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\u3164\ufdd0-\ufdef\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U0001fffe\U0001ffff\U0002fffe-\U0010ffff]"
 )
 """Anything that may be in `_TRANSLATION` (and more above plane 2): most texts have none, and are
 not copied."""
+_JOINED = re.compile(
+    "(?<=[0-9A-Za-z\u00c0-\u024f\u3040-\u30ff\u3400-\u9fff])[\u200c\u200d\ufe00-\ufe0f]++"
+)
+"""Joiners and variants behind letters that know none: they only keep a word from being found.
+Persian, Indian scripts and emoji need theirs."""
 
 _BLOCK_NAMES: Final = (
     "address article aside blockquote br caption center dd details dialog dir div dl dt fieldset "
@@ -81,7 +96,7 @@ def clean(text: str) -> str:
     """``text`` without characters that only work behind the scenes; one kind of line break."""
     if _SUSPICIOUS.search(text) is None:
         return text
-    return text.replace("\r\n", "\n").translate(_TRANSLATION)
+    return _JOINED.sub("", text.replace("\r\n", "\n").translate(_TRANSLATION))
 
 
 def one_line(text: str, most: int) -> str:

@@ -13,9 +13,9 @@ from pipeline.rules.stories.index import (
     StoryIndex,
     StoryItem,
     StorySettings,
-    house_of,
     shard_of,
 )
+from pipeline.rules.stories.log import house_of
 from pipeline.rules.stories.wires import WireTable
 
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
@@ -269,6 +269,25 @@ def test_an_address_that_was_claimed_and_given_up_still_finds_its_first_article(
     index.assign(item("a", "港の祭り、今年も盛況", "Bay Post", 2, revision=1, link=moved))
     found, _ = index.assign(item("b", "費用は未定、来春にも再入札か", "Hill Times", 3, link=link))
     assert (found.story_id, found.reprint) == ("x", True)
+
+
+def test_a_feed_that_gives_all_its_entries_one_link_is_not_one_story() -> None:
+    titles = (
+        "港長の定例会見、秋の計画を説明",
+        "桟橋の補修に入札十二社が応募",
+        "灯台の一般公開、来月から再開",
+        "漁船の係留料を据え置きと決定",
+        "倉庫街の夜間照明を二割減らす",
+        "救助艇の配備、南岸でも始まる",
+    )
+    index, page = StoryIndex(), "https://port.example/press"
+    found = [
+        index.assign(item(f"p{n}", title, "Port", n, link=page))[0]
+        for n, title in enumerate(titles)
+    ]
+    assert [f.reprint for f in found[4:]] == [False, False]
+    again, _ = index.assign(item("q", f"【更新】{titles[5]}", "Port", 8, link=page))
+    assert again.story_id == "p5"
 
 
 def test_entries_of_one_page_are_texts_of_their_own() -> None:

@@ -49,15 +49,7 @@ from pipeline.rules.stories.similarity import (
 )
 from pipeline.rules.stories.wires import WireTable
 
-__all__ = [
-    "Assignment",
-    "StoryError",
-    "StoryIndex",
-    "StoryItem",
-    "StorySettings",
-    "house_of",
-    "shard_of",
-]
+__all__ = ["Assignment", "StoryError", "StoryIndex", "StoryItem", "StorySettings", "shard_of"]
 
 
 def shard_of(lang: Lang) -> str:
@@ -105,6 +97,9 @@ _EVENT_ANCHOR: Final = 0.3
 _STORY_ANCHOR: Final = 0.35
 _LEAD_ANCHOR: Final = 0.5
 """Containment, or Jaccard of leads, that the group's oldest text must show: against chaining."""
+_PAGE: Final = 4
+"""Articles of the window at one address from which on it is a page's, and the texts alone decide:
+some feeds give all their entries one link."""
 _LOG_SLACK: Final = 512
 
 
@@ -186,11 +181,13 @@ class StoryIndex:
         known = self._known(item.article_id)
         text = normalise(item.title, item.summary, item.lang)
         url = canonical_url(item.link)
-        no_sightings: list[Sighting] = []
+        learned: list[Sighting] = []
         if known is not None:
-            assignment, learned = known.assignment, no_sightings
+            assignment = known.assignment
         else:
-            assignment, learned = self._decide(item.article_id, _Arrival(item, text, url))
+            names_it = len(self._urls.get(url or "", ())) < _PAGE
+            new = _Arrival(item, text, url if names_it else None)
+            assignment, learned = self._decide(item.article_id, new)
         entry = entry_of(item, assignment, learned)
         self._learn(learned)
         self._add(item, text, url, assignment, entry)

@@ -7,7 +7,7 @@ that was killed never keeps the next one waiting.
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -109,8 +109,12 @@ def migrate(engine: Engine) -> None:
 
 
 @contextmanager
-def held(engine: Engine) -> Iterator[None]:
+def held(engine: Engine) -> Iterator[Callable[[], None]]:
     """Be the only desk at work on the database while the block runs.
+
+    Yields:
+        What to call now and then: it raises `DatabaseAway` when we are the only one no longer,
+        since PostgreSQL or the network has ended our connection.
 
     Raises:
         AlreadyAtWork: another one is.
@@ -118,7 +122,7 @@ def held(engine: Engine) -> Iterator[None]:
     """
     if engine.dialect.name == "sqlite":
         with _held_file(Path(f"{engine.url.database}.lock")):
-            yield
+            yield lambda: None
         return
     try:
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -130,7 +134,14 @@ def held(engine: Engine) -> Iterator[None]:
         connection.detach()
         if not connection.scalar(text("select pg_try_advisory_lock(:key)"), {"key": _LOCK_KEY}):
             raise AlreadyAtWork("another desk is at work on this database; end it first")
-        yield
+
+        def still() -> None:
+            try:
+                connection.scalar(text("select 1"))
+            except SQLAlchemyError as e:
+                raise DatabaseAway(_say(engine, e)) from e
+
+        yield still
 
 
 @contextmanager
@@ -169,5 +180,6 @@ def _open_sqlite(url: URL, *, read_only: bool) -> Engine:
 
 def _say(engine: Engine, error: SQLAlchemyError) -> str:
     cause = getattr(error, "orig", None) or error
-    where = engine.url.render_as_string(hide_password=True)
+    # A password may stand in the query too.
+    where = engine.url.set(query={}).render_as_string(hide_password=True)
     return f"the desk's database {where} cannot be used: {' '.join(str(cause).split())}"

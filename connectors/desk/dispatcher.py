@@ -30,13 +30,12 @@ from connectors.desk.schema import OutboxState
 from connectors.desk.store import OutboxRow, Store
 from pipeline.contracts import codec
 from pipeline.contracts.clock import Clock
-from pipeline.contracts.records import Alert, AlertState
+from pipeline.contracts.records import CALMING, Alert
 
 log = logging.getLogger(__name__)
 
 _LOOK_AGAIN: Final = timedelta(seconds=30)
 """New messages wake the thread; this is only the net below."""
-_CALMING: Final = (AlertState.DE_ESCALATED, AlertState.CLOSED)
 
 
 class Dispatcher:
@@ -72,6 +71,8 @@ class Dispatcher:
         if (wait := self._must_wait()) > timedelta(0):
             return wait
         now = self._clock.now()
+        if self._channel.pace is not None:
+            self._leave_out_overtaken(now)
         row = self._store.claim(self._row.id, now)
         if row is None:
             due = self._store.next_due(self._row.id)
@@ -101,6 +102,12 @@ class Dispatcher:
         if pace is not None and len(self._recent_s) == pace.burst:
             until_s = max(until_s, self._recent_s[0] + pace.window.total_seconds())
         return timedelta(seconds=until_s - self._clock.monotonic())
+
+    def _leave_out_overtaken(self, now: datetime) -> None:
+        # A person wants to know how things stand, not to read up on a channel's bad hours.
+        if n := self._store.leave_out_overtaken(self._row.id, now):
+            self._count("overtaken", n)
+            log.info("%s: left out %d messages that later ones say as well", self._row.label, n)
 
     def _attempt(self, row: OutboxRow, alert: Alert) -> Outcome:
         try:
@@ -159,7 +166,7 @@ class Dispatcher:
 
     def _measure(self, alert: Alert, now: datetime) -> None:
         # A calming revision has no story behind it whose way could be measured.
-        if not self._measures_latency or alert.state in _CALMING:
+        if not self._measures_latency or alert.state in CALMING:
             return
         self._metrics.alert_to_delivered.observe(_seconds(alert.revised_at, now))
         if alert.newest_seen_at is not None:
@@ -169,8 +176,8 @@ class Dispatcher:
             newest = max(e.published_at for e in alert.evidence)
             self._metrics.published_to_delivered.observe(_seconds(newest, now))
 
-    def _count(self, outcome: str) -> None:
-        self._metrics.deliveries.labels(self._row.kind, outcome).inc()
+    def _count(self, outcome: str, n: int = 1) -> None:
+        self._metrics.deliveries.labels(self._row.kind, outcome).inc(n)
 
 
 class Workers:

@@ -32,6 +32,8 @@ _LANGUAGES: Final = {
 _LONGEST_TITLE: Final = 160
 _ALMOST_NONE: Final = 0.05
 """An expected count below it would be shown as 0.0."""
+_LEFT_OUT: Final = 40
+"""Characters kept for the line that says how many articles were left out."""
 
 Change = Callable[[str], str]
 
@@ -84,7 +86,9 @@ def as_line(message: Message) -> str:
 
 
 def as_text(message: Message, longest: int, text: Change = str, link: Change = str) -> str:
-    """Plain text without the title, at most ``longest`` characters; evidence is cut first.
+    """Plain text without the title, at most ``longest`` characters.
+
+    What does not fit goes in this order: evidence from its end, the footer, facts from their end.
 
     Args:
         message: what to tell.
@@ -92,9 +96,12 @@ def as_text(message: Message, longest: int, text: Change = str, link: Change = s
         text: applied to whatever strangers wrote.
         link: applied to links.
     """
-    lines = [message.summary, *(f"{name}: {text(value)}" for name, value in message.facts)]
-    room = longest - len(message.footer) - 40
-    out = clip("\n".join(lines), room)
+    out = "\n".join([message.summary, *(f"{name}: {text(value)}" for name, value in message.facts)])
+    end = f"\n\n{message.footer}"
+    room = longest - len(end) - _LEFT_OUT
+    if len(out) > room:
+        # A pager or a text message: no place for what only helps to look things up.
+        return clip(out, longest)
     shown = 0
     for number, item in enumerate(message.items, 1):
         entry = f"\n\n{number}. {text(item.title)}\n{text(item.publisher)}, {item.detail}"
@@ -106,7 +113,7 @@ def as_text(message: Message, longest: int, text: Change = str, link: Change = s
         shown = number
     if left := len(message.items) - shown:
         out += f"\n\n… and {left} more" if shown else f"\n\n{left} articles behind this"
-    return clip(f"{out}\n\n{message.footer}", longest)
+    return out + end
 
 
 def as_html(message: Message) -> str:
@@ -148,12 +155,13 @@ def _summary(alert: Alert) -> str:
 
 
 def _facts(alert: Alert) -> tuple[tuple[str, str], ...]:
-    publishers = _count(alert.publishers, "publisher", "publishers")
+    # An alert that is over has none of it: a row of noughts would say nothing.
+    publishers = _count(alert.publishers, "publisher", "publishers") if alert.publishers else ""
     level = f"{alert.escalation} of 3 ({_LEVELS.get(alert.escalation, 'unknown')})"
     return (
         ("Why", clean(alert.reason, 400)),
         ("Sources", "; ".join(filter(None, (publishers, _languages(alert.languages))))),
-        ("Level", f"{level}; score {alert.score:.1f}"),
+        ("Level", f"{level}; score {alert.score:.1f}" if alert.escalation or alert.score else ""),
         ("Terms", clean(", ".join(alert.terms[:12]), 300)),
         ("Since", _times(alert)),
         ("Baseline", _baseline(alert)),

@@ -11,7 +11,7 @@ from pipeline.contracts.records import Lang, SeriesPoint
 
 _LANGUAGES: Final = frozenset(Lang)
 _LEVELS: Final = frozenset("0123")
-_OUTCOMES: Final = ("sent", "retry", "refused", "dead", "repeat")
+_OUTCOMES: Final = ("sent", "retry", "refused", "dead", "repeat", "overtaken")
 
 
 class DeskMetrics:

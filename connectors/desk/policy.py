@@ -1,10 +1,12 @@
-"""When to try again: pure arithmetic, with the chance handed in."""
+"""When to try again, and what need not be sent any more: pure, with the chance handed in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+
+from pipeline.contracts.records import CALMING, AlertState, Severity, severity_rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +61,40 @@ class Pace:
 
 Chance = Callable[[], float]
 """0 to 1, as `random.random`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that waits for its channel."""
+
+    row_id: int
+    alert_id: str
+    revision: int
+    state: AlertState
+    severity: Severity
+
+
+def overtaken(waiting: Iterable[Waiting]) -> dict[int, int]:
+    """What of one channel's messages a later revision tells as well: row -> that revision.
+
+    A revision is complete in itself, so a rise makes an earlier one needless unless that was more
+    severe, and whatever comes later makes an easing needless. An easing never hides a rise: it has
+    no evidence.
+    """
+    needless: dict[int, int] = {}
+    newest: dict[str, int] = {}
+    highest: dict[str, tuple[int, int]] = {}
+    for message in sorted(waiting, key=lambda m: m.revision, reverse=True):
+        alert_id, later = message.alert_id, newest.get(message.alert_id)
+        newest.setdefault(alert_id, message.revision)
+        if message.state in CALMING:
+            if later is not None:
+                needless[message.row_id] = later
+            continue
+        rank = severity_rank(message.severity)
+        standing, by = highest.get(alert_id, (-1, 0))
+        if rank <= standing:
+            needless[message.row_id] = by
+        else:
+            highest[alert_id] = (rank, message.revision)
+    return needless

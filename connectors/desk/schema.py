@@ -54,6 +54,8 @@ class OutboxState(StrEnum):
     """Given up after the time that the policy allows."""
     DROPPED = "dropped"
     """Its channel is no longer configured."""
+    OVERTAKEN = "overtaken"
+    """A later revision of its alert, which waited too, says it as well (`policy.overtaken`)."""
 
 
 UNFINISHED: Final = (OutboxState.WAITING, OutboxState.SENDING)

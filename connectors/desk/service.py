@@ -57,7 +57,21 @@ class Desk:
         *,
         metrics: DeskMetrics | None = None,
         policy: DeliveryPolicy = DeliveryPolicy(),  # noqa: B008 - frozen
+        still_held: Callable[[], None] = lambda: None,
     ) -> None:
+        """Make ready.
+
+        Args:
+            store: where revisions and messages are kept.
+            channels: who gets them.
+            bus: the ways to Kafka.
+            clock: when.
+            metrics: what is counted; a registry of its own when left out.
+            policy: how long and how often is tried.
+            still_held: asked every few seconds; raises when another desk may be at work on the
+                database, which ends this one.
+        """
+        self._still_held = still_held
         self.metrics = metrics or DeskMetrics()
         self._store = store
         self._channels = tuple(channels)
@@ -170,6 +184,7 @@ class Desk:
     def _keep_gauges(self) -> None:
         told: set[tuple[str, str]] = set()
         while True:
+            self._still_held()
             counts = self._store.outbox_counts()
             self.metrics.outbox.set(sum(counts.get(s, 0) for s in UNFINISHED))
             for state in UNDELIVERED:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, and_, exists, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, and_, exists, func, insert, select, update
 
 from connectors.desk.database import READS
+from connectors.desk.policy import Waiting, overtaken
 from connectors.desk.schema import (
     CHANNEL,
     DECISION,
@@ -23,10 +24,14 @@ from connectors.desk.schema import (
     OutboxState,
 )
 from pipeline.contracts import codec
-from pipeline.contracts.records import Alert, AlertState
+from pipeline.contracts.records import Alert, AlertState, Severity
 
 FIRST_PERSON: Final = "analyst"
 """Every channel belongs to somebody; until there are subscriptions, to this one."""
+_OF_MESSAGE: Final = and_(
+    REVISION.c.alert_id == OUTBOX.c.alert_id, REVISION.c.revision == OUTBOX.c.revision
+)
+"""The revision that a message tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +138,32 @@ class Store:
                     c.execute(insert(OUTBOX), [_message(alert, ch, now) for ch in channels])
             return tuple(new)
 
+    def leave_out_overtaken(self, channel_id: str, now: datetime) -> int:
+        """Settle the waiting messages of a channel that later ones make needless; how many."""
+        waiting = and_(OUTBOX.c.channel_id == channel_id, OUTBOX.c.state == OutboxState.WAITING)
+        with self._turn, self._engine.begin() as c:
+            rows = c.execute(
+                select(OUTBOX, REVISION.c.state.label("stands"), REVISION.c.severity)
+                .join(REVISION, _OF_MESSAGE)
+                .where(waiting)
+            ).all()
+            needless = overtaken(
+                Waiting(
+                    row.id,
+                    row.alert_id,
+                    row.revision,
+                    AlertState(row.stands),
+                    Severity(row.severity),
+                )
+                for row in rows
+            )
+            person = _first_person(c, now) if needless else 0
+            for row in rows:
+                if row.id in needless:
+                    why = f"update {needless[row.id]} waited too, and says it as well"
+                    _hold(c, row, person, why, OutboxState.OVERTAKEN, now)
+        return len(needless)
+
     def claim(self, channel_id: str, now: datetime) -> OutboxRow | None:
         """The next message of a channel that is due, marked as being sent.
 
@@ -148,13 +179,7 @@ class Store:
         with self._turn, self._engine.begin() as c:
             row = c.execute(
                 select(OUTBOX, REVISION.c.record)
-                .join(
-                    REVISION,
-                    and_(
-                        REVISION.c.alert_id == OUTBOX.c.alert_id,
-                        REVISION.c.revision == OUTBOX.c.revision,
-                    ),
-                )
+                .join(REVISION, _OF_MESSAGE)
                 .where(
                     OUTBOX.c.channel_id == channel_id,
                     OUTBOX.c.state == OutboxState.WAITING,
@@ -251,27 +276,29 @@ class Store:
 
     def _drop_strays(self, c: Connection, ours: Sequence[str], person: int, now: datetime) -> None:
         strays = and_(OUTBOX.c.channel_id.not_in(ours), OUTBOX.c.state.in_(UNFINISHED))
+        why = "the channel is no longer configured"
         for row in c.execute(select(OUTBOX).where(strays)).all():
-            c.execute(
-                insert(DECISION).values(
-                    alert_id=row.alert_id,
-                    revision=row.revision,
-                    channel_id=row.channel_id,
-                    person_id=person,
-                    action=Action.HOLD,
-                    reason="the channel is no longer configured",
-                    at=now,
-                )
-            )
-        c.execute(
-            update(OUTBOX)
-            .where(strays)
-            .values(
-                state=OutboxState.DROPPED,
-                finished_at=now,
-                note="the channel is no longer configured",
-            )
+            _hold(c, row, person, why, OutboxState.DROPPED, now)
+
+
+def _hold(
+    c: Connection, row: Row[Any], person: int, why: str, state: OutboxState, now: datetime
+) -> None:
+    """End a message that is not sent, with the decision."""
+    c.execute(
+        insert(DECISION).values(
+            alert_id=row.alert_id,
+            revision=row.revision,
+            channel_id=row.channel_id,
+            person_id=person,
+            action=Action.HOLD,
+            reason=why,
+            at=now,
         )
+    )
+    c.execute(
+        update(OUTBOX).where(OUTBOX.c.id == row.id).values(state=state, finished_at=now, note=why)
+    )
 
 
 def _first_person(c: Connection, now: datetime) -> int:

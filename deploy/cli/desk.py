@@ -75,9 +75,9 @@ def _run(settings: Settings) -> None:
 
     bus = Bus(subscribe, lambda: KafkaPublisher(bootstrap, client_id="straitwatch-desk"))
     engine = open_database(database)
-    with held(engine):
+    with held(engine) as still_held:
         migrate(engine)
-        desk = Desk(Store(engine), channels, bus, clock)
+        desk = Desk(Store(engine), channels, bus, clock, still_held=still_held)
         try:
             port = desk.serve_metrics("127.0.0.1", settings.port_desk_metrics)
         except OSError as e:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from deploy.demo.loopback import LoopbackServer, QuietHandler
 from pipeline.contracts import codec
-from pipeline.contracts.records import Alert, AlertState
-
-_CALMING: Final = (AlertState.DE_ESCALATED, AlertState.CLOSED)
+from pipeline.contracts.records import CALMING, Alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,7 @@ class Received:
         None when the revision says that an episode calms down: no story made that.
         """
         alert = self.alert
-        if alert.newest_seen_at is None or alert.state in _CALMING:
+        if alert.newest_seen_at is None or alert.state in CALMING:
             return None
         return (self.at - alert.newest_seen_at).total_seconds()
 

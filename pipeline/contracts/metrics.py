@@ -126,7 +126,8 @@ DESK: Final[tuple[Metric, ...]] = (
         "straitwatch_desk_deliveries",
         Kind.COUNTER,
         "Attempts by kind of channel and outcome: sent, retry, refused, dead; repeat: sent again "
-        "after a crash that left open whether it had arrived.",
+        "after a crash that left open whether it had arrived; overtaken: not sent to a person, as "
+        "a later revision waited too.",
         ("channel", "outcome"),
     ),
     Metric(

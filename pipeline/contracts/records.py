@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 Counts = tuple[tuple[str, int], ...]
 """A count by name: ``((name, count), …)``, sorted by name. A JSON object on the wire."""
@@ -39,6 +40,10 @@ class AlertState(StrEnum):
     ESCALATED = "escalated"
     DE_ESCALATED = "de-escalated"
     CLOSED = "closed"
+
+
+CALMING: Final = (AlertState.DE_ESCALATED, AlertState.CLOSED)
+"""States of a revision that no new story has made."""
 
 
 class Severity(StrEnum):

@@ -25,7 +25,7 @@ from connectors.desk.database import (
     migrate,
     open_database,
 )
-from connectors.desk.errors import AlreadyAtWork, WrongDatabase
+from connectors.desk.errors import AlreadyAtWork, DatabaseAway, WrongDatabase
 from connectors.desk.schema import METADATA
 from connectors.desk.service import GROUP, Bus, Desk
 from connectors.desk.store import ChannelRow, Store
@@ -259,6 +259,29 @@ def test_a_second_desk_on_the_same_home_is_told_so(tmp_path: Path) -> None:
         pass
     with held(engine):
         pass
+    engine.dispose()
+
+
+def test_a_desk_that_holds_its_database_no_longer_ends(tmp_path: Path) -> None:
+    engine = open_database(database_url(tmp_path, None))
+    migrate(engine)
+    bus = MemoryBus(topic_specs())
+
+    def lost() -> None:
+        raise DatabaseAway("gone")
+
+    desk = Desk(
+        Store(engine),
+        [Recorder("one")],
+        Bus(
+            lambda topic, start, group: MemorySubscriber(bus, [topic], start=start, group=group),
+            lambda: MemoryPublisher(bus),
+        ),
+        SystemClock(),
+        still_held=lost,
+    )
+    with pytest.raises(DatabaseAway):
+        desk.run()
     engine.dispose()
 
 

@@ -97,8 +97,27 @@ def test_one_desk_is_at_work_and_the_next_one_may_follow(engine: Engine, postgre
     other.dispose()
 
 
-def test_a_server_that_is_away_is_told_without_the_password(tmp_path: Path) -> None:
-    engine = open_database(database_url(tmp_path, "postgresql://u:hunter2@127.0.0.1:1/x"))
+def test_a_desk_whose_connection_ends_knows_that_another_may_be_at_work(
+    engine: Engine, postgres: str
+) -> None:
+    other = open_database(database_url(Path(), postgres))
+    with held(engine) as still_held:
+        still_held()
+        with other.connect() as connection:
+            connection.exec_driver_sql(
+                "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory'"
+            )
+        with held(other), pytest.raises(DatabaseAway):
+            still_held()
+    other.dispose()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:hunter2@127.0.0.1:1/x", "postgresql://127.0.0.1:1/x?password=hunter2"],
+)
+def test_a_server_that_is_away_is_told_without_the_password(tmp_path: Path, url: str) -> None:
+    engine = open_database(database_url(tmp_path, url))
     with pytest.raises(DatabaseAway) as caught:
         migrate(engine)
     assert "127.0.0.1" in str(caught.value)

@@ -28,7 +28,7 @@ from connectors.desk.policy import Backoff, DeliveryPolicy, Pace
 from connectors.desk.store import ChannelRow, Store
 from pipeline.contracts import codec
 from pipeline.contracts.clock import FakeClock
-from pipeline.contracts.records import Alert, AlertState
+from pipeline.contracts.records import Alert, AlertState, Severity
 
 ALERT = codec.decode(
     Alert, (Path(__file__).parents[1] / "golden" / "desk" / "alert.json").read_bytes()
@@ -233,6 +233,58 @@ def test_a_person_gets_no_more_than_the_pace_allows(bench: Bench) -> None:
     assert len(channel.got) == 6
 
 
+def test_fifty_updates_in_a_minute_wake_nobody_fifty_times(bench: Bench) -> None:
+    rising, easing = AlertState.ESCALATED, AlertState.DE_ESCALATED
+    bench.take(
+        *(
+            revision(n, state=rising, severity=severity)
+            for n, severity in enumerate([Severity.WARNING, Severity.CRITICAL] * 24, 1)
+        ),
+        revision(49, state=rising, severity=Severity.WARNING),
+        revision(50, state=easing, severity=Severity.WARNING),
+    )
+    person = FakeChannel(pace=Pace(20, timedelta(minutes=2)))
+    bench.work(bench.dispatcher(person), timedelta(minutes=5))
+
+    assert person.got == [f"{ALERT.alert_id}-{n}" for n in (48, 49, 50)]
+    assert bench.count("overtaken") == 47
+    assert bench.store.outbox_counts() == {"overtaken": 47, "sent": 3}
+    held = [d for d in bench.archive.decisions(ALERT.alert_id) if d.action == "hold"]
+    assert [d.revision for d in held] == list(range(1, 48))
+    assert held[0].reason == "update 48 waited too, and says it as well"
+
+
+def test_a_program_gets_every_revision(bench: Bench) -> None:
+    bench.take(*(revision(n) for n in range(1, 51)))
+    program = FakeChannel()
+    bench.work(bench.dispatcher(program))
+    assert len(program.got) == 50
+
+
+def test_a_person_hears_the_newest_when_the_channel_comes_back(bench: Bench) -> None:
+    person = FakeChannel(*[Retry("away")] * 3, pace=Pace(20, timedelta(minutes=2)))
+    dispatcher = bench.dispatcher(person)
+    bench.take(revision(1, state=AlertState.OPEN, severity=Severity.WARNING), revision(1, "b"))
+    bench.work(dispatcher)
+    bench.take(revision(2, state=AlertState.ESCALATED, severity=Severity.CRITICAL))
+    bench.work(dispatcher, timedelta(minutes=1))
+    assert f"{ALERT.alert_id}-2" in person.got
+    assert person.got.count(f"{ALERT.alert_id}-1") == 1
+    assert bench.states() == ["overtaken", "sent"]
+    assert bench.states("b") == ["sent"]
+
+
+def test_an_easing_hides_no_rise(bench: Bench) -> None:
+    bench.take(
+        revision(1, state=AlertState.OPEN),
+        revision(2, state=AlertState.DE_ESCALATED),
+        revision(3, state=AlertState.CLOSED),
+    )
+    person = FakeChannel(pace=Pace(20, timedelta(minutes=2)))
+    bench.work(bench.dispatcher(person))
+    assert person.got == [f"{ALERT.alert_id}-{n}" for n in (1, 3)]
+
+
 def test_a_clock_that_is_set_back_silences_no_channel(bench: Bench) -> None:
     class SetBack(FakeClock):
         by = timedelta(0)
@@ -332,7 +384,7 @@ def test_latency_is_measured_where_a_story_made_the_revision(bench: Bench) -> No
 
 def test_a_first_refusal_rises_from_nought(bench: Bench) -> None:
     bench.metrics.expect("webhook")
-    for outcome in ("sent", "retry", "refused", "dead", "repeat"):
+    for outcome in ("sent", "retry", "refused", "dead", "repeat", "overtaken"):
         labels = {"channel": "webhook", "outcome": outcome}
         name = "straitwatch_desk_deliveries_total"
         assert bench.metrics.registry.get_sample_value(name, labels) == 0

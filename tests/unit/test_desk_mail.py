@@ -37,6 +37,7 @@ class Smtp(socketserver.StreamRequestHandler):
     """As much of RFC 5321 as a client needs; answers RCPT as told."""
 
     rcpt: ClassVar[str] = "250 ok"
+    goodbye: ClassVar[str] = "221 bye"
     mails: ClassVar[list[tuple[str, EmailMessage]]] = []
 
     def handle(self) -> None:
@@ -51,7 +52,7 @@ class Smtp(socketserver.StreamRequestHandler):
                 self._say("354 go on")
                 self._take(to)
             elif verb == "QUIT":
-                self._say("221 bye")
+                self._say(self.goodbye)
                 return
             else:
                 self._say("250 ok")
@@ -73,6 +74,7 @@ class Smtp(socketserver.StreamRequestHandler):
 def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(Smtp, "mails", [])
     monkeypatch.setattr(Smtp, "rcpt", "250 ok")
+    monkeypatch.setattr(Smtp, "goodbye", "221 bye")
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Smtp) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -139,6 +141,14 @@ def test_a_mailbox_that_does_not_exist_is_refused_and_a_full_one_is_tried_again(
     assert isinstance(only(url).send(envelope()), Refused)
     monkeypatch.setattr(Smtp, "rcpt", "452 full")
     assert isinstance(only(url).send(envelope()), Retry)
+
+
+def test_a_mail_that_is_taken_is_sent_however_the_server_says_goodbye(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Smtp, "goodbye", "421 too busy to part")
+    assert only(url).send(envelope()) == Sent()
+    assert len(Smtp.mails) == 1
 
 
 def test_no_server_is_worth_another_attempt() -> None:

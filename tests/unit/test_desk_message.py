@@ -17,7 +17,8 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "desk"
 ALERT = codec.decode(Alert, (GOLDEN / "alert.json").read_bytes())
 HOSTILE = (
     "@everyone <!here> <@U1> [free](https://evil.example) <script>x</script> "
-    "<img src=//evil.example>\r\nBcc: all@evil.example\x1b[31m\u202eoops\u2066 www.evil.example"
+    "<img src=//evil.example>\r\nBcc: all@evil.example\x1b[31m\u202eoops\u2066 www.evil.example "
+    "||spoiler|| ```code"
 )
 
 
@@ -70,6 +71,22 @@ def test_one_story_and_one_publisher_are_singular() -> None:
     assert dict(message.facts)["Sources"].startswith("1 publisher;")
 
 
+def test_what_is_over_tells_no_noughts() -> None:
+    quiet = replace(ALERT.observed, independent=0, raw=0)
+    over = replace(
+        ALERT,
+        state=AlertState.CLOSED,
+        observed=quiet,
+        publishers=0,
+        languages=(),
+        terms=(),
+        evidence=(),
+        score=0.0,
+        escalation=0,
+    )
+    assert [name for name, _ in compose(over).facts] == ["Why", "Since", "Baseline"]
+
+
 def test_a_usual_count_of_almost_none_is_said_in_words() -> None:
     message = compose(replace(ALERT, expected=0.02, upper=1.0))
     assert message.summary.endswith("; usual is almost none, at most 1.")
@@ -88,7 +105,17 @@ def test_no_control_or_bidi_sign_of_a_feed_reaches_any_output() -> None:
 
 def test_in_chat_a_feed_pings_nobody_and_links_nowhere() -> None:
     out = as_text(compose(hostile()), 4000, tame, tame_link)
-    for active in ("@everyone", "<!here", "<@U1", "](http", "://evil", "www.evil", "<script"):
+    for active in (
+        "@everyone",
+        "<!here",
+        "<@U1",
+        "](http",
+        "://evil",
+        "www.evil",
+        "<script",
+        "||",
+        "`",
+    ):
         assert active not in out
     assert "javascript:" not in out
 
@@ -116,12 +143,20 @@ def test_each_headline_in_the_page_has_its_language() -> None:
     assert '<span lang="und">' in as_html(compose(other))
 
 
-@pytest.mark.parametrize("longest", [160, 300, 700, 2000])
+@pytest.mark.parametrize("longest", [90, 160, 300, 700, 2000])
 def test_a_short_channel_loses_evidence_first_and_keeps_the_count(longest: int) -> None:
-    long = replace(ALERT, evidence=ALERT.evidence * 3)
-    out = as_text(compose(long), longest)
+    long = compose(replace(ALERT, evidence=ALERT.evidence * 3))
+    out = as_text(long, longest)
     assert len(out) <= longest
-    assert out.startswith("9 independent stories in 3 h")
+    assert out.startswith(long.summary)
+
+
+def test_a_short_channel_loses_the_footer_before_it_loses_a_fact() -> None:
+    message = compose(ALERT)
+    facts = "\n".join(f"{name}: {value}" for name, value in message.facts)
+    room = len(message.summary) + len(facts) + 1
+    assert as_text(message, room) == f"{message.summary}\n{facts}"
+    assert as_text(message, room - 1).endswith("…")
 
 
 def test_what_is_cut_is_said() -> None:

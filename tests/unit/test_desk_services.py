@@ -12,8 +12,10 @@ import requests
 
 from connectors.desk.channels.base import Envelope, Retry, Sent
 from connectors.desk.channels.services import ServiceChannel
+from connectors.desk.errors import WrongChannel
+from connectors.desk.message import compose
 from pipeline.contracts import codec
-from pipeline.contracts.records import Alert
+from pipeline.contracts.records import Alert, AlertState, Severity
 
 ALERT = codec.decode(
     Alert, (Path(__file__).parents[1] / "golden" / "desk" / "alert.json").read_bytes()
@@ -35,6 +37,8 @@ class Caught:
 
     def __init__(self) -> None:
         self.status = 200
+        self.failing = ""
+        """Requests whose body holds it are answered with 500."""
         self.calls: list[tuple[str, str]] = []
 
     def request(self, url: str, **how: Any) -> requests.Response:
@@ -42,7 +46,7 @@ class Caught:
         text = body if isinstance(body, str) else body.decode() if isinstance(body, bytes) else ""
         self.calls.append((url, text or json.dumps(body, default=str)))
         answer = requests.Response()
-        answer.status_code = self.status
+        answer.status_code = 500 if self.failing and self.failing in text else self.status
         slack = "hooks.slack.com" in url
         answer._content = b"ok" if slack else b'{"ok": true, "result": {"message_id": 1}}'
         return answer
@@ -89,6 +93,19 @@ def test_a_service_that_says_no_is_tried_again(name: str, caught: Caught) -> Non
     assert outcome.reason != "no reason given"
 
 
+def test_a_chat_that_fails_repeats_nothing_to_the_others(caught: Caught) -> None:
+    channel = ServiceChannel(SERVICES["tgram"] + "/67890")
+    caught.failing = "67890"
+    assert isinstance(channel.send(Envelope(ALERT, b"")), Retry)
+    caught.failing = ""
+    caught.calls.clear()
+
+    assert channel.send(Envelope(ALERT, b"")) == Sent()
+    assert [json.loads(body)["chat_id"] for _, body in caught.calls] == [67890]
+    assert channel.send(Envelope(replace(ALERT, revision=3), b"")) == Sent()
+    assert len(caught.calls) == 3
+
+
 def test_a_short_service_gets_one_message_within_its_limit(caught: Caught) -> None:
     channel = ServiceChannel(SERVICES["discord"])
     channel.send(Envelope(replace(ALERT, evidence=ALERT.evidence * 3), b""))
@@ -100,3 +117,61 @@ def test_a_short_service_gets_one_message_within_its_limit(caught: Caught) -> No
 def test_a_row_shows_the_scheme_and_no_secret(name: str) -> None:
     row = ServiceChannel(SERVICES[name]).row
     assert row.label == SERVICES[name].partition(":")[0]
+
+
+@pytest.mark.parametrize(
+    ("severity", "state", "told"),
+    [
+        (Severity.INFO, AlertState.OPEN, "info"),
+        (Severity.WARNING, AlertState.OPEN, "warning"),
+        (Severity.CRITICAL, AlertState.ESCALATED, "critical"),
+        (Severity.CRITICAL, AlertState.DE_ESCALATED, "info"),
+        (Severity.CRITICAL, AlertState.CLOSED, "info"),
+    ],
+)
+def test_a_pager_hears_how_urgent_it_is(
+    severity: Severity, state: AlertState, told: str, caught: Caught
+) -> None:
+    alert = replace(ALERT, severity=severity, state=state)
+    pager = ServiceChannel("pagerduty://A1BRTD4JDTIiajkdnlazkcOXrIdevi7F@abcd1234")
+    assert pager.send(Envelope(alert, b"")) == Sent()
+    (call,) = caught.calls
+    assert json.loads(call[1])["payload"]["severity"] == told
+
+
+@pytest.mark.parametrize("scheme", ["opsgenie", "jira"])
+def test_a_service_that_would_drop_what_opens_no_alert_is_not_taken(scheme: str) -> None:
+    key = f"{scheme}://a1b2c3d4-a1b2-c3d4-e5f6-a1b2c3d4e5f6"
+    with pytest.raises(WrongChannel, match="action=new"):
+        ServiceChannel(key)
+    ServiceChannel(f"{key}?action=new")
+
+
+def test_a_text_message_holds_title_and_count_whole(caught: Caught) -> None:
+    phone = ServiceChannel("d7sms://a1b2c3d4e5@15551231234")
+    phone.send(Envelope(ALERT, b""))
+    (call,) = caught.calls
+    sent = json.loads(call[1])["messages"][0]["content"]
+    told = compose(ALERT)
+    assert sent.startswith(f"{told.title}\r\n{told.summary}")
+    assert len(sent) <= 160
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "pagerduty://s3cret-key",
+        "gchat://workspace/s3cret-key",
+        "discord://s3cret-key",
+        "twilio://ACs3cret-key:s3cret%2Fkey@1",
+        "unknown://user:s3cret-key@host/s3cret-key",
+        "sns://s3cret-key/s3cret-key/+nowhere",
+    ],
+)
+def test_a_wrong_address_is_told_without_its_secrets(url: str) -> None:
+    with pytest.raises(WrongChannel) as e:
+        ServiceChannel(url)
+    said = str(e.value)
+    assert url.partition(":")[0] in said
+    assert "s3cret" not in said
+    assert "/key" not in said

@@ -10,6 +10,7 @@ import hashlib
 import re
 import smtplib
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from email.headerregistry import Address
@@ -81,8 +82,14 @@ class MailChannel:
         """As `Channel.send`."""
         message = self.message(envelope)
         try:
-            with self._connect() as smtp:
+            smtp = self._connect()
+            try:
                 smtp.send_message(message, self._sender.addr_spec, [self._to.addr_spec])
+            finally:
+                # However it says goodbye, the mail is taken: an error here must not repeat it.
+                with suppress(smtplib.SMTPException, OSError):
+                    smtp.quit()
+                smtp.close()
         except smtplib.SMTPRecipientsRefused as e:
             code, text = next(iter(e.recipients.values()))
             return _answered(code, text)

@@ -9,12 +9,15 @@ and our own asset names no picture: no message makes a reader's client load one 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import warnings
-from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, timedelta
 from functools import cache
 from typing import Any, Final
+from urllib.parse import unquote
 
 from connectors.desk.channels.base import ChannelKind, Envelope, Outcome, Retry, Sent
 from connectors.desk.channels.webhook import channel_id
@@ -23,14 +26,29 @@ from connectors.desk.message import as_text
 from connectors.desk.plain import tame, tame_link
 from connectors.desk.policy import Pace
 from connectors.desk.store import ChannelRow
+from pipeline.contracts.records import Alert, AlertState, Severity
 
 _PACE: Final = Pace(20, timedelta(minutes=2))
 _LONGEST: Final = 3500
 """Characters: more is no message but a report."""
 _ESCAPED: Final = 0.8
 """Escaping for the service makes a text longer: this share of its limit is ours."""
+_SHORT: Final = 500
+"""Characters: below it no headline fits, and our own words need no escaping."""
 _SECONDS: Final = 30.0
 """One service's budget for one message."""
+_URGENCIES: Final = {
+    Severity.INFO: "info",
+    Severity.WARNING: "warning",
+    Severity.CRITICAL: "failure",
+}
+_ENDINGS: Final = {AlertState.DE_ESCALATED: "info", AlertState.CLOSED: "success"}
+"""Whatever the severity was: that it is easing wakes nobody."""
+_PARTS: Final = re.compile(r"[/?&=:@#,;+\s]+")
+_REMEMBERED: Final = 100
+"""Messages of which we know who got them: more than wait for one channel."""
+_SECRET: Final = 3
+"""Characters: a shorter part of a URL gives nothing away."""
 
 
 class ServiceChannel:
@@ -45,6 +63,7 @@ class ServiceChannel:
         self._url = url
         self._service = service(url)
         self._scheme = url.partition(":")[0].lower()
+        self._served: dict[str, set[Any]] = {}
 
     @property
     def row(self) -> ChannelRow:
@@ -60,18 +79,51 @@ class ServiceChannel:
         """As `Channel.send`."""
         import apprise
 
-        room = int(min(_LONGEST, self._service.body_maxlen * _ESCAPED))
         told = envelope.message
-        body = as_text(told, room, tame, tame_link)
-        with _listening() as heard:
+        body = as_text(told, self._room(told.title), tame, tame_link)
+        with _listening() as heard, self._skipping_served(envelope.idempotency_key):
             done = self._service.notify(
-                body=body, title=told.title, body_format=apprise.NotifyFormat.TEXT
+                body=body,
+                title=told.title,
+                notify_type=apprise.NotifyType(_urgency(envelope.alert)),
+                body_format=apprise.NotifyFormat.TEXT,
             )
         # apprise says only whether it went well, so a failure is always worth another attempt.
-        return Sent() if done else Retry(heard.last())
+        return Sent() if done else Retry(heard.reason(self._url))
 
     def close(self) -> None:
         """As `Channel.close`."""
+
+    @contextmanager
+    def _skipping_served(self, key: str) -> Iterator[None]:
+        """Send to those receivers of the URL that no earlier attempt has reached.
+
+        One chat of several that fails would else repeat the message to the others for a day.
+        apprise keeps such a record within a call, for its own retries; ours are calls of their own.
+        """
+        from apprise.plugins.base import _delivery_tracker
+
+        served = self._served.pop(key, set())
+        while len(self._served) >= _REMEMBERED:
+            del self._served[next(iter(self._served))]
+        self._served[key] = served
+        token = _delivery_tracker.set(served)
+        try:
+            yield
+        finally:
+            _delivery_tracker.reset(token)
+
+    def _room(self, title: str) -> int:
+        """Characters for the body, so that the service cuts nothing."""
+        limit = int(self._service.body_maxlen)
+        if self._service.title_maxlen <= 0:
+            limit -= len(f"{title}\r\n")  # apprise puts it before the body
+        return min(_LONGEST, limit if limit < _SHORT else int(limit * _ESCAPED))
+
+
+def _urgency(alert: Alert) -> str:
+    """What apprise calls the type of a notification: a pager's severity, a chat's colour."""
+    return _ENDINGS.get(alert.state) or _URGENCIES[alert.severity]
 
 
 def service(url: str) -> Any:
@@ -89,8 +141,15 @@ def service(url: str) -> Any:
         made = apprise.Apprise.instantiate(url, asset=_asset(), suppress_exceptions=True)
     if made is None:
         raise WrongChannel(
-            f"STRAITWATCH_CHANNELS: apprise cannot use the {scheme}:// address ({heard.last()}); "
-            "see its page on that service"
+            f"STRAITWATCH_CHANNELS: apprise cannot use the {scheme}:// address "
+            f"({heard.reason(url)}); see its page on that service"
+        )
+    if getattr(made, "mapping", None) and getattr(made, "action", None) == "map":
+        # Opsgenie and Jira: such a service sends nothing for a message that opens no alert there,
+        # and says that it was sent.
+        raise WrongChannel(
+            f"STRAITWATCH_CHANNELS: {scheme}:// leaves out some alerts unless its address has "
+            "?action=new (or &action=new)"
         )
     return made
 
@@ -120,7 +179,7 @@ class _listening:  # noqa: N801 - reads as a word of the with statement
     """What apprise logs in this thread while the block runs: the only place where it says why."""
 
     def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=3)
+        self._line = ""
         self._thread = threading.get_ident()
         self._handler = logging.Handler(logging.WARNING)
         self._handler.emit = self._take  # type: ignore[method-assign]
@@ -132,10 +191,17 @@ class _listening:  # noqa: N801 - reads as a word of the with statement
     def __exit__(self, *_: object) -> None:
         logging.getLogger("apprise").removeHandler(self._handler)
 
-    def last(self) -> str:
-        """The newest complaint, short."""
-        return self._lines[-1][:200] if self._lines else "no reason given"
+    def reason(self, url: str) -> str:
+        """The first complaint, short, without anything that is a part of ``url``."""
+        rest = url.partition("://")[2]
+        parts = {part for text in (rest, unquote(rest)) for part in _PARTS.split(text)}
+        # The longest first: one may stand inside another.
+        hidden = sorted((p for p in parts if len(p) >= _SECRET), key=len, reverse=True)
+        line = self._line
+        if hidden:
+            line = re.sub("|".join(map(re.escape, hidden)), "…", line, flags=re.IGNORECASE)
+        return line[:200] or "no reason given"
 
     def _take(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            self._lines.append(" ".join(record.getMessage().split()))
+        if record.thread == self._thread and not self._line:
+            self._line = " ".join(record.getMessage().split())

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.errors import Refused, WrongUse, json_fault
+from deploy.errors import WrongUse, json_fault, unreadable
 from pipeline.contracts.records import Article
 
 _KNOWN_IDS: Final = 200_000
@@ -86,10 +86,10 @@ def read_sources(path: Path | None) -> Sources:
 
     try:
         feeds = read_feed_list(path.read_text("utf-8"), str(path))
-    except FileNotFoundError as e:
-        raise Refused(f"{path}: no such file") from e
-    except (OSError, UnicodeDecodeError) as e:
-        raise WrongUse(f"{path}: cannot be read as text: {e}") from e
+    except OSError as e:
+        raise unreadable(path, e) from e
+    except UnicodeDecodeError as e:
+        raise WrongUse(f"{path}: not UTF-8; save the file as UTF-8") from e
     except FeedListError as e:
         raise WrongUse(str(e)) from e
     known = {}
@@ -146,12 +146,13 @@ class Archive:
     _ids: OrderedDict[str, tuple[int, int]] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
+        # Not opened yet: a pipe can be only once.
         try:
             self.size = self.path.stat().st_size
         except OSError as e:
-            raise Refused(f"{self.path}: {e.strerror or e}") from e
+            raise unreadable(self.path, e) from e
         if self.path.is_dir():
-            raise WrongUse(f"{self.path}: is a folder, not a file of articles")
+            raise unreadable(self.path, IsADirectoryError())
 
     def __iter__(self) -> Iterator[Article]:
         last: datetime | None = None
@@ -206,7 +207,7 @@ class Archive:
         except zstandard.ZstdError as e:
             raise WrongUse(f"{self.path}: damaged Zstandard data: {e}") from e
         except OSError as e:
-            raise Refused(f"{self.path}: {e.strerror or e}") from e
+            raise unreadable(self.path, e) from e
 
     def _article(self, raw: Any) -> Article:
         if not isinstance(raw, dict):

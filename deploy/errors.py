@@ -9,6 +9,7 @@ CommandError        carries the exit code
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -34,6 +35,15 @@ class Refused(CommandError):
     """Refused or not found."""
 
     exit_code = 3
+
+
+def unreadable(path: Path, error: OSError) -> CommandError:
+    """What to raise for a file to be read: a folder is wrong use, all else refused or not found."""
+    if isinstance(error, IsADirectoryError):
+        return WrongUse(f"{path}: is a folder; give a file")
+    return Refused(
+        f"{path}: {(error.strerror or str(error)).lower()}; give a file that can be read"
+    )
 
 
 def json_fault(error: Exception) -> str:

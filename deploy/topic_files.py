@@ -14,7 +14,7 @@ from typing import Final
 from platformdirs import user_data_path
 
 from deploy.applied_topics import read_applied
-from deploy.errors import Refused, WrongUse
+from deploy.errors import Refused, WrongUse, unreadable
 from pipeline.rules.tagging.topic_file import TopicSet
 from pipeline.rules.tagging.topic_model import Fault, TopicFileError
 
@@ -107,7 +107,7 @@ def read_topic_files(folder: Path) -> dict[str, str]:
         try:
             raw = path.read_bytes()
         except OSError as e:
-            raise Refused(f"{path}: {e.strerror or e}") from e
+            raise unreadable(path, e) from e
         if len(raw) > _MAX_BYTES:
             faults.append(Fault(path.name, 1, f"larger than {_MAX_BYTES:,} bytes; split the topic"))
             continue

@@ -14,7 +14,7 @@ from deploy.archive import YEARS, Archive
 from deploy.backtest.outputs import AlertsFile, Episode, SeriesFile, TaggedFile, plain
 from deploy.backtest.replay import BUCKET, Replay, Rules
 from deploy.backtest.truth import Notification, Score, Truth, score
-from deploy.errors import Refused, WrongUse
+from deploy.errors import WrongUse, unreadable
 from deploy.output import written
 from pipeline.contracts.codec import decode, parse_time
 from pipeline.contracts.errors import DecodeError
@@ -170,7 +170,7 @@ def read_statuses(path: Path) -> Iterator[tuple[datetime, FeedStatus]]:
     try:
         file = path.open("rb")
     except OSError as e:
-        raise Refused(f"{path}: {e.strerror or e}") from e
+        raise unreadable(path, e) from e
     return _statuses(path, file)
 
 

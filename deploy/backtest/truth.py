@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.errors import Refused, WrongUse
+from deploy.errors import WrongUse, unreadable
 
 LEAD: Final = timedelta(minutes=30)
 """An alert so long before the first report that the labels know of is no false one."""
@@ -163,10 +163,10 @@ def read_truth(path: Path) -> Truth:
     """
     try:
         text = path.read_text("utf-8-sig")
-    except (FileNotFoundError, IsADirectoryError) as e:
-        raise Refused(f"{path}: {e.strerror}") from e
-    except (OSError, UnicodeDecodeError) as e:
-        raise WrongUse(f"{path}: cannot be read as text: {e}") from e
+    except OSError as e:
+        raise unreadable(path, e) from e
+    except UnicodeDecodeError as e:
+        raise WrongUse(f"{path}: not UTF-8; save the file as UTF-8") from e
     try:
         raw = _parse(text)
         if isinstance(raw, dict) and "episodes" in raw:

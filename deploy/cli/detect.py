@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from deploy.errors import Refused, WrongUse
+from deploy.errors import WrongUse, unreadable
 from deploy.output import written
 
 if TYPE_CHECKING:
@@ -158,10 +158,8 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         raise WrongUse(f"{path}: {e}; make or copy it again") from e
     except (csv.Error, zstandard.ZstdError) as e:
         raise WrongUse(f"{path}: {e}; give a CSV file, or one that zstd has written") from e
-    except FileNotFoundError as e:
-        raise Refused(f"{path}: no such file") from e
     except OSError as e:
-        raise WrongUse(f"{path}: {e.strerror or e}; give a file that can be read") from e
+        raise unreadable(path, e) from e
 
 
 def _text_lines(file: BufferedReader) -> Iterator[str]:

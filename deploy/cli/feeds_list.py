@@ -84,7 +84,7 @@ def import_opml(
     from connectors.feeds.errors import FeedListError
     from connectors.feeds.feed_list import DEFAULT_GROUP, field_fault
     from connectors.feeds.opml import read_opml
-    from deploy.errors import Refused, WrongUse
+    from deploy.errors import Refused, WrongUse, unreadable
     from deploy.feeds import add_to_list
     from deploy.settings import load
 
@@ -93,12 +93,19 @@ def import_opml(
     try:
         opml = read_opml(file.read_bytes(), str(file))
     except OSError as e:
-        raise Refused(f"{file}: {e.strerror or e}") from e
+        raise unreadable(file, e) from e
     except FeedListError as e:
         raise WrongUse(str(e)) from e
+    if not opml.feeds:
+        raise Refused(f"{file}: has no feed in it (an outline with a web address as its xmlUrl)")
     wanted = [f if group is None else replace(f, group=group) for f in opml.feeds]
     path, added = add_to_list(load(), wanted)
     typer.echo(f"straitwatch: {len(added)} of {len(wanted)} feeds added to {path}", err=True)
+    if opml.unusable:
+        typer.echo(
+            f"straitwatch: {opml.unusable} outlines were left out: their xmlUrl is no web address",
+            err=True,
+        )
     lumped = sum(f.feed_id in opml.nameless for f in added) if group is None else 0
     if lumped:
         typer.echo(

@@ -27,7 +27,7 @@ def tag(
 
     Example: straitwatch tag --in articles.jsonl --out tags.jsonl
     """
-    from deploy.errors import Refused, WrongUse, json_fault
+    from deploy.errors import WrongUse, json_fault, unreadable
     from deploy.output import written
     from deploy.topic_files import load_topics
     from pipeline.rules.tagging.tagger import Tagger
@@ -36,8 +36,7 @@ def tag(
     try:
         lines = source.open("rb")
     except OSError as e:
-        kind = WrongUse if source.is_dir() else Refused
-        raise kind(f"{source}: {e.strerror or e}") from e
+        raise unreadable(source, e) from e
     with lines, written(out) as file:
         for number, raw in enumerate(lines, start=1):
             if not raw.strip():

@@ -1,6 +1,7 @@
 """Archives out of the running system: what Kafka still holds, in the order in which it came.
 
-Articles, and the feed reports beside them: with both, `backtest` decides as the service did.
+Articles, and the feed reports beside them: with both, `backtest` decides as the service did. And
+dead letters, for whoever is on call.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ from deploy.errors import Fault, WrongUse
 from deploy.output import written
 from pipeline.contracts.codec import SCHEMA, decode, format_time, to_dict
 from pipeline.contracts.errors import DecodeError
-from pipeline.contracts.records import Article, FeedStatus, TaggedArticle
-from pipeline.contracts.topics import ARTICLES, FEEDS, TAGGED
+from pipeline.contracts.records import Article, DeadLetter, FeedStatus, TaggedArticle
+from pipeline.contracts.topics import ARTICLES, DEAD_LETTERS, FEEDS, TAGGED
 
 _LEVEL = 10  # of Zstandard: half the size of the fastest, at 50 MB/s
+_SHOWN = 400  # bytes of a dead letter: enough to see what it was
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,6 @@ def export(
         Fault: the disk is full.
     """
     if tagged:
-        # Times of tagged articles are their sender's: those have to be read to the end.
         return _export(bootstrap, TAGGED, out, since, until, _tagged_line, drain_all=True)
     return _export(bootstrap, ARTICLES, out, since, until, _article_line)
 
@@ -71,6 +72,17 @@ def export_statuses(
     return _export(bootstrap, FEEDS, out, since, until, status_line)
 
 
+def export_dead_letters(
+    bootstrap: str, out: Path, since: datetime | None = None, until: datetime | None = None
+) -> Exported:
+    """Write the messages that could not be used, of the same time, to ``out``.
+
+    As `export`; a line is a `DeadLetter` record with its ``payload`` in base64, ``fetched_at``, and
+    ``text``, how the payload begins.
+    """
+    return _export(bootstrap, DEAD_LETTERS, out, since, until, _letter_line, drain_all=True)
+
+
 def _export(
     bootstrap: str,
     topic: str,
@@ -81,6 +93,7 @@ def _export(
     *,
     drain_all: bool = False,
 ) -> Exported:
+    """As `export`; with ``drain_all``, of a topic whose times are its sender's, to the end."""
     if not out.parent.is_dir():
         raise WrongUse(f"{out.parent} is no folder: make it, or name another file")
     subscriber = KafkaSubscriber(
@@ -154,6 +167,12 @@ def _tagged_line(value: bytes | None, appended: datetime) -> dict[str, Any]:
     extra = to_dict(record)
     del extra["article"]
     return archive_line(record.article, appended) | {"language": extra.pop("lang")} | extra
+
+
+def _letter_line(value: bytes | None, appended: datetime) -> dict[str, Any]:
+    record = decode(DeadLetter, value)
+    text = record.payload[:_SHOWN].decode("utf-8", "replace")
+    return {"fetched_at": format_time(appended), **to_dict(record), "text": text}
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -14,12 +15,12 @@ from connectors.bus.base import Start
 from connectors.bus.memory import MemoryBus, MemorySubscriber
 from deploy import articles_export
 from deploy.backtest.run import read_statuses
-from deploy.cli.articles import export
+from deploy.cli.articles import dead_letters, export
 from deploy.errors import WrongUse
 from pipeline.contracts.clock import FakeClock
 from pipeline.contracts.codec import encode
-from pipeline.contracts.records import Article, FeedStatus
-from pipeline.contracts.topics import ARTICLES, FEEDS, topic_specs
+from pipeline.contracts.records import Article, DeadLetter, DeadReason, FeedStatus
+from pipeline.contracts.topics import ARTICLES, DEAD_LETTERS, FEEDS, topic_specs
 
 START = datetime(2026, 3, 2, 10, 5, 1, 250_000, UTC)
 BUCKET = timedelta(minutes=5)
@@ -65,6 +66,26 @@ def test_feed_reports_come_back_as_they_were_with_the_time_at_which_they_came(
         "straitwatch: 3 feed reports",
         "straitwatch: 1 messages are no feed reports",
     ]
+
+
+def test_dead_letters_come_with_their_reason_their_place_and_what_they_said(
+    bus: MemoryBus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letter = DeadLetter(
+        "decode", DeadReason.NOT_JSON, "at 0", ARTICLES, 1, 7, b"\xffhello" + b"!" * 500, START
+    )
+    bus.append(DEAD_LETTERS, ARTICLES.encode(), encode(letter))
+
+    dead_letters(tmp_path / "d.jsonl")
+
+    (line,) = (tmp_path / "d.jsonl").read_text().splitlines()
+    told = json.loads(line)
+    assert (told["step"], told["reason"], told["error"]) == ("decode", "not_json", "at 0")
+    assert (told["source_topic"], told["partition"], told["offset"]) == (ARTICLES, 1, 7)
+    assert base64.b64decode(told["payload"]) == letter.payload
+    assert told["text"].startswith("\ufffdhello!")
+    assert len(told["text"]) == 400
+    assert capsys.readouterr().err == "straitwatch: 1 dead letters\n"
 
 
 def test_reports_are_of_the_time_that_was_asked_for(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from connectors.feeds.http.address import feed_id_of
 from connectors.feeds.state.database import open_database
 from connectors.feeds.state.store import FeedStore
 from connectors.feeds.state.tables import FEEDS
-from deploy.cli.feeds_add import add
+from deploy.cli.feeds_add import add, check
 from deploy.cli.feeds_list import export_opml, import_opml, list_feeds
-from deploy.errors import WrongUse
+from deploy.errors import Refused, WrongUse
 from deploy.feeds import add_to_list, database_url, use_feed_list
 from deploy.settings import load
 
@@ -58,6 +58,31 @@ def test_a_faulty_list_is_told_before_the_search(
 def test_a_wrong_group_for_an_import_is_told_before_the_file_is_read(tmp_path: Path) -> None:
     with pytest.raises(WrongUse, match="--group: at most 64"):
         import_opml(tmp_path / "missing.opml", group="East Asia")
+
+
+def test_an_import_says_what_it_leaves_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "list.opml"
+    outline = "<outline xmlUrl='{}'/>"
+    file.write_text(f"<opml><body>{outline.format('mailto:x')}</body></opml>")
+    with pytest.raises(Refused, match="has no feed in it"):
+        import_opml(file)
+    both = outline.format("mailto:x") + outline.format("https://a.example/rss")
+    file.write_text(f"<opml><body>{both}</body></opml>")
+    import_opml(file)
+    told = capsys.readouterr().err
+    assert "1 of 1 feeds added" in told
+    assert "1 outlines were left out: their xmlUrl is no web address" in told
+
+
+def test_a_check_names_the_address_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Refused, match="2 of 2 feeds do not answer"):
+        check(["outlet.example", "http://a:secret@[x/"])
+    told = capsys.readouterr().out
+    assert "address 1: write the whole address, https:// first" in told
+    assert "address 2: not a URL" in told
+    assert "secret" not in told
 
 
 def test_nothing_is_lost_of_what_commands_add_at_once(tmp_path: Path) -> None:

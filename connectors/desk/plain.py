@@ -20,14 +20,24 @@ _ACTIVE: Final = re.compile(r"@|<|\]|\||://|(?<=\bwww)\.", re.IGNORECASE)
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
+# Letters by category, and yet nothing to see.
+_BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_MARKS: Final = 4
+"""Marks on one letter: no script needs more, and a heap of them covers the lines above."""
+
+
 def clean(text: str, longest: int) -> str:
     """One line of visible characters, at most ``longest`` of them."""
-    seen = "".join(
-        " " if ch.isspace() else ch
-        for ch in text[: longest * 8]
-        if ch.isspace() or unicodedata.category(ch) not in _UNSEEN
-    )
-    line = " ".join(seen.split())
+    seen = []
+    marks = 0
+    for ch in text[: longest * 8]:
+        kind = unicodedata.category(ch)
+        marks = marks + 1 if kind in ("Mn", "Me") else 0
+        if ch.isspace():
+            seen.append(" ")
+        elif kind not in _UNSEEN and ch not in _BLANK and marks <= _MARKS:
+            seen.append(ch)
+    line = " ".join("".join(seen).split())
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 

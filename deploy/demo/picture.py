@@ -56,7 +56,7 @@ def sample_alert() -> Alert:
         score=6.2,
         escalation=3,
         publishers=9,
-        languages=(("en", 4), ("ja", 3), ("zh-Hans", 2), ("zh-Hant", 2)),
+        languages=(("en", 4), ("ja", 3), ("zh-Hans", 2), ("zh-Hant", 1)),
         terms=("領海侵入", "sanctions", "export ban", "實彈"),
         baseline=Baseline(_NOW - timedelta(days=60), warm=True, blind=False),
         evidence=tuple(_evidence(item, *publishers[item.outlet]) for item in items),

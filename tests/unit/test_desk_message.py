@@ -170,6 +170,12 @@ def test_clean_keeps_cjk_and_cuts_with_a_sign() -> None:
     assert clean("a" * 30, 10) == "a" * 9 + "…"
 
 
+def test_marks_in_a_heap_cover_no_other_line_and_blank_letters_are_no_title() -> None:
+    assert clean("e" + "\u0301" * 60 + "x", 100) == "e" + "\u0301" * 4 + "x"
+    assert clean("\u3164\u2800 \u115f", 100) == ""
+    assert clean("ệ กำ हिन्दी", 100) == "ệ กำ हिन्दी"
+
+
 @pytest.mark.parametrize(
     "link",
     [

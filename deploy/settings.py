@@ -258,8 +258,9 @@ def load(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as e:
         raise WrongUse("; ".join(_say(dict(error)) for error in e.errors())) from e
-    except tomllib.TOMLDecodeError as e:
-        raise WrongUse(f"{FILE_NAME} in the home folder is not TOML: {e}") from e
+    except (tomllib.TOMLDecodeError, RecursionError) as e:
+        why = "nested too deeply" if isinstance(e, RecursionError) else e
+        raise WrongUse(f"{FILE_NAME} in the home folder is not TOML: {why}") from e
     except UnicodeDecodeError as e:
         raise WrongUse(f"{FILE_NAME} in the home folder is not UTF-8: save it as UTF-8") from e
     except ValueError as e:  # of this module: no home

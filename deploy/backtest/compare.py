@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from deploy.backtest.outputs import Bins, Episode, add_revision
-from deploy.errors import Refused, WrongUse
+from deploy.errors import Refused, WrongUse, json_fault
 from pipeline.contracts.codec import decode
 from pipeline.contracts.errors import DecodeError
 from pipeline.contracts.records import Alert, Series, SeriesPoint
@@ -92,8 +92,9 @@ def read_other(folder: Path) -> Other:
         raise Refused(
             f"{folder}: not the folder of a backtest: summary.json: {e.strerror or e}"
         ) from e
-    except (ValueError, KeyError, TypeError, AttributeError) as e:
-        raise WrongUse(f"{folder / 'summary.json'}: not a backtest's summary: {e}") from e
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
+        wrong = f"{folder / 'summary.json'}: not a backtest's summary: {json_fault(e)}"
+        raise WrongUse(wrong) from e
     for name in ("alerts.jsonl", "articles.csv", "series.csv"):
         if not (folder / name).is_file():
             raise Refused(f"{folder}: {name} is missing; run that backtest again")

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.errors import WrongUse, unreadable
+from deploy.errors import WrongUse, json_fault, unreadable
 
 LEAD: Final = timedelta(minutes=30)
 """An alert so long before the first report that the labels know of is no false one."""
@@ -174,8 +174,8 @@ def read_truth(path: Path) -> Truth:
         if isinstance(raw, dict):
             raw = raw.get("alerts", raw.get("verdicts", [raw]))
         return _verdicts(raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as e:
-        detail = f"no {e}" if isinstance(e, KeyError) else str(e)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as e:
+        detail = f"no {e}" if isinstance(e, KeyError) else json_fault(e)
         raise WrongUse(f"{path}: neither labelled episodes nor exported verdicts: {detail}") from e
 
 

@@ -57,7 +57,11 @@ def _run(settings: Settings) -> None:
 
     _log_to_stderr()
     bootstrap = kafka_of(settings.home, settings.kafka_bootstrap, settings.port_kafka)
-    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        wrong = f"cannot make {settings.home} ({e.strerror}): mend it or set STRAITWATCH_HOME"
+        raise Fault(wrong) from e
     clock = SystemClock()
     given, url = settings.webhook_secret, settings.database_url
     secret = webhook_secret(settings.home, given.get_secret_value() if given else None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import sys
 from contextlib import suppress
@@ -38,6 +39,9 @@ COMMANDS: Final[dict[str, str]] = {
 
 def main() -> None:
     """Run the command line and exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show Japanese gets escapes, as stderr does by itself.
+        sys.stdout.reconfigure(errors="backslashreplace")
     app = typer.Typer(
         name="straitwatch",
         help="News monitor: hear within minutes when reporting escalates, with the evidence.",

@@ -137,6 +137,7 @@ def test_a_desk_that_is_killed_again_and_again_loses_nothing(
     [
         (("alerts", "list"), {}, 3, "no desk has run"),
         (("alerts", "show", "x"), {}, 3, "no desk has run"),
+        (("desk", "run"), {"HOME": "/dev/null"}, 1, "cannot make /dev/null"),
         (("desk", "run"), {"CHANNELS": "nonsense://x"}, 2, "nonsense://"),
         (("desk", "run"), {"CHANNELS": "https:///x"}, 2, "needs a host"),
         (("desk", "run"), {"WEBHOOK_SECRET": "x"}, 2, "whsec_"),

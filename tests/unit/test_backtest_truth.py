@@ -102,6 +102,7 @@ def test_verdicts_judge_only_what_was_judged(tmp_path: Path) -> None:
         [{"verdict": "useful"}],
         [7],
         "7",
+        "[" * 100_000,
     ],
 )
 def test_what_is_no_truth_is_told_in_one_line(tmp_path: Path, content: Any) -> None:

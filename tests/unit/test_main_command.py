@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -22,6 +23,19 @@ def test_a_full_disk_behind_the_output_is_one_line(arguments: list[str]) -> None
     assert done.returncode == 1
     assert done.stderr.startswith("straitwatch: the output: No space left on device")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_terminal_that_cannot_show_a_sign_gets_an_escape() -> None:
+    done = subprocess.run(
+        [*_STRAITWATCH, "topics", "explain", "日本が中国に抗議"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONIOENCODING": "latin-1"},
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u65e5\\u672c" in done.stdout
 
 
 def test_the_version_is_that_of_the_package() -> None:

@@ -10,6 +10,15 @@ from deploy.errors import WrongUse
 from deploy.settings import FILE_NAME, load, unknown_variables
 
 
+def test_a_settings_file_that_is_nested_without_end_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRAITWATCH_HOME", str(tmp_path))
+    (tmp_path / FILE_NAME).write_text("x = " + "[" * 100_000)
+    with pytest.raises(WrongUse, match="not TOML: nested too deeply"):
+        load()
+
+
 @pytest.mark.parametrize("url", ["nonsense", "mysql://user@host/news", "postgresql://h:x/news"])
 def test_a_database_url_that_is_none_is_wrong_use(tmp_path: Path, url: str) -> None:
     with pytest.raises(WrongUse, match="STRAITWATCH_DATABASE_URL") as raised:

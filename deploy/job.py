@@ -122,10 +122,12 @@ def build(root: Any, options: JobOptions) -> None:
         root,
         Sources(
             articles=[
-                ReadKafka(options.bootstrap, articles, share)
+                ReadKafka(options.bootstrap, articles, share, partitions[articles])
                 for share in shares(partitions[articles], options.readers)
             ],
-            feeds=ReadKafka(options.bootstrap, feeds, tuple(range(partitions[feeds]))),
+            feeds=ReadKafka(
+                options.bootstrap, feeds, tuple(range(partitions[feeds])), partitions[feeds]
+            ),
         ),
         Sinks(
             tagged=sink(topics.TAGGED),

@@ -36,6 +36,7 @@ from pipeline.contracts.codec import decode, encode
 from pipeline.contracts.ids import article_id
 from pipeline.contracts.records import Article, Ledger, TaggedArticle
 from pipeline.rules.tagging.tagger import Tagger
+from pipeline.transforms.read_article import read_article
 
 BYTES: Final = 1_600
 _TEXT: Final = 1_240
@@ -308,7 +309,7 @@ def _plain(kafka: str, total: int) -> Drain:
     while done < total:
         for message in consumer.consume(500, 1.0):
             began = began or time.monotonic()
-            article = decode(Article, message.value())
+            article = read_article(message.value())
             if tag(article.title, article.summary, article.lang_hint).topics:
                 producer.produce(PLAIN, message.value(), article.article_id)
             done += 1

@@ -110,5 +110,7 @@ CONSUMER_OPTIONS: Final[dict[str, Any]] = _RECONNECT | {
     "fetch_max_bytes": 8 * MIB,
     "max_partition_fetch_bytes": 2 * MIB,
     "max_poll_records": 1000,
+    # How late a partition that was added is noticed.
+    "metadata_max_age_ms": 60_000,
 }
 """For every consumer. A message above the fetch size still comes, alone."""

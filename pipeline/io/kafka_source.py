@@ -41,7 +41,7 @@ _POLL_SECONDS: Final = 0.02
 _LIVELY_SECONDS: Final = 5.0
 """A partition is lively for so long after a record: it is read without rest."""
 _IDLE_SECONDS: Final = 0.3
-"""Rest between two looks at one that is not: what latency it costs, idle CPU it saves."""
+"""Rest between two looks at the end of one that is not: costs latency, saves idle CPU."""
 _AWAY_SECONDS: Final = 1.0
 """Rest when the broker does not answer; the client reconnects by itself."""
 _MARGIN_SECONDS: Final = 0.5
@@ -82,7 +82,10 @@ class ReadKafka(beam.PTransform[Any, Any]):
     bootstrap: str
     topic: str
     partitions: tuple[int, ...]
-    """Those that are read here. One that is added later is read by a new generation."""
+    """Those that are read here."""
+    of: int
+    """Partitions of the topic. With one more of them the run ends (`LogChangedError`): what
+    becomes of the keys of before is known to a new generation only."""
 
     def __post_init__(self) -> None:
         """Check before anything is built.
@@ -96,11 +99,12 @@ class ReadKafka(beam.PTransform[Any, Any]):
 
     def expand(self, root: Any) -> Any:
         """`RawBatch`es."""
-        partitions = self.partitions
+        # How many there were stays with each: a restore begins from these, not from this graph.
+        partitions = [(partition, self.of) for partition in self.partitions]
         return (
             root
             | "Start" >> beam.Impulse()
-            | "Partitions" >> beam.FlatMap(lambda _: partitions).with_output_types(int)
+            | "Partitions" >> beam.FlatMap(lambda _: partitions).with_output_types(tuple[int, int])
             | "Spread" >> beam.Reshuffle()
             | "Read" >> beam.ParDo(_Read(self.bootstrap, self.topic))
         )
@@ -117,24 +121,26 @@ class _Tracker(OffsetRestrictionTracker):
 
 
 class _Restrictions(RestrictionProvider):
-    def initial_restriction(self, _partition: int) -> OffsetRange:
+    def initial_restriction(self, _partition: tuple[int, int]) -> OffsetRange:
         return OffsetRange(0, _ENDLESS)
 
     def create_tracker(self, restriction: OffsetRange) -> _Tracker:
         return _Tracker(restriction)
 
-    def restriction_size(self, _partition: int, _restriction: OffsetRange) -> int:
+    def restriction_size(self, _partition: tuple[int, int], _restriction: OffsetRange) -> int:
         return 1
 
     def restriction_coder(self) -> OffsetRangeCoder:
         return OffsetRangeCoder()
 
-    def truncate(self, _partition: int, _restriction: OffsetRange) -> None:
+    def truncate(self, _partition: tuple[int, int], _restriction: OffsetRange) -> None:
         return None
 
 
 class _Watermarks(WatermarkEstimatorProvider):
-    def initial_estimator_state(self, _partition: int, _restriction: OffsetRange) -> Timestamp:
+    def initial_estimator_state(
+        self, _partition: tuple[int, int], _restriction: OffsetRange
+    ) -> Timestamp:
         return Timestamp(0)
 
     def create_watermark_estimator(self, state: Timestamp) -> ManualWatermarkEstimator:
@@ -165,19 +171,25 @@ class _Read(beam.DoFn):
     @beam.DoFn.unbounded_per_element()  # type: ignore[untyped-decorator]
     def process(
         self,
-        partition: int,
+        partition_of: tuple[int, int],
         tracker: Any = beam.DoFn.RestrictionParam(_Restrictions()),
         watermark: Any = beam.DoFn.WatermarkEstimatorParam(_Watermarks()),
     ) -> Iterator[Any]:
+        partition, of = partition_of
         # Out of the shared ones while in use: two instances never poll the same client.
         reader = self._readers.pop(partition, None)
         try:
             if reader is None:
-                reader = PartitionReader(self._bootstrap, self._topic, partition)
+                reader = PartitionReader(self._bootstrap, self._topic, partition, of)
             yield from self._read(partition, reader, tracker, watermark)
         except KafkaError as e:
             _log.warning("%s/%d: %s; trying again", self._topic, partition, e)
             tracker.defer_remainder(Duration(seconds=_AWAY_SECONDS))
+        except BaseException:
+            # Also where a step behind this one failed: then nobody comes back to this place.
+            if reader is not None:
+                reader.close()
+            raise
         if reader is not None:
             self._readers[partition] = reader
 
@@ -187,15 +199,16 @@ class _Read(beam.DoFn):
         reader.seek(tracker.current_restriction().start)
         start, hold = time.monotonic(), _HOLD_SECONDS
         while time.monotonic() < start + hold:
-            records = reader.poll(BATCH_RECORDS, _POLL_SECONDS)
-            if not records:
-                known = reader.complete_until(_ASK_SECONDS)
-                if known is not None:
-                    _advance(watermark, Timestamp(known - _MARGIN_SECONDS))
-                if reader.quiet_seconds() < _LIVELY_SECONDS:
-                    continue
+            is_quiet = reader.quiet_seconds() >= _LIVELY_SECONDS
+            if is_quiet and _knows_end(reader, watermark):
+                # A poll that finds nothing would be the dearest part of an idle service.
                 tracker.defer_remainder(Duration(seconds=_IDLE_SECONDS))
                 return
+            records = reader.poll(BATCH_RECORDS, _POLL_SECONDS)
+            if not records:
+                if not is_quiet:
+                    _knows_end(reader, watermark)
+                continue
             hold = _BACKLOG_SECONDS if len(records) >= _BACKLOG_RECORDS else _HOLD_SECONDS
             # The last offset of the batch claims all before it.
             if not tracker.try_claim(records[-1].offset):
@@ -206,6 +219,15 @@ class _Read(beam.DoFn):
             )
             _advance(watermark, Timestamp(micros=last * 1000))
         tracker.defer_remainder(Duration(seconds=0))
+
+
+def _knows_end(reader: PartitionReader, watermark: Any) -> bool:
+    """Whether the broker says, asked now, that nothing is left to read; then time goes on."""
+    known = reader.complete_until(_ASK_SECONDS)
+    if known is None:
+        return False
+    _advance(watermark, Timestamp(known - _MARGIN_SECONDS))
+    return True
 
 
 def _advance(watermark: Any, to: Timestamp) -> None:

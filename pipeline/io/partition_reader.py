@@ -13,15 +13,27 @@ from pipeline.contracts.topics import CONSUMER_OPTIONS
 _ANSWER_SECONDS = 5.0
 
 
-class LogReplacedError(Exception):
-    """The log ends before the offset that was read from it: it is another log."""
+class LogChangedError(Exception):
+    """This is not the log that the run began with: only a new run from its start can go on."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where} {what}: start a new generation")
 
 
 class PartitionReader:
-    """Reads one partition. Keeps its own position: the client may go to the network for it."""
+    """Reads one partition. Keeps its own position: the client may go to the network for it.
 
-    def __init__(self, bootstrap: str, topic: str, partition: int) -> None:
+    Args:
+        bootstrap: ``host:port[,host:port]``.
+        topic: its name.
+        partition: which one.
+        of: partitions that the topic had when the run began. With more of them the producers' keys
+            go elsewhere, to partitions that this run does not read.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, partition: int, of: int) -> None:
         self._partition = TopicPartition(topic, partition)
+        self._of = of
         self._consumer: Any = KafkaConsumer(
             bootstrap_servers=bootstrap.split(","), group_id=None, **CONSUMER_OPTIONS
         )
@@ -40,18 +52,22 @@ class PartitionReader:
         """Up to ``most`` records, none when nothing came within ``seconds``.
 
         Raises:
-            LogReplacedError: what comes stands before what was asked for.
+            LogChangedError: what comes stands before what was asked for.
+            KafkaError: the broker refuses, or what it sent is corrupt.
         """
         got = self._consumer.poll(timeout_ms=int(seconds * 1000), max_records=most)
+        # Without a time (-1) if they were written before the topic had its settings.
         records = tuple(
-            [RawRecord(r.offset, r.timestamp, r.value) for r in got.get(self._partition, ())]
+            [
+                RawRecord(r.offset, max(r.timestamp, 0), r.value)
+                for r in got.get(self._partition, ())
+            ]
         )
         if records:
             if records[0].offset < self._position:
-                raise LogReplacedError(
-                    f"{self._partition.topic}/{self._partition.partition} starts again at"
-                    f" {records[0].offset}, read up to {self._position}: this is another Kafka;"
-                    " start a new generation"
+                raise self._changed(
+                    f"starts again at {records[0].offset}, read up to {self._position}: this is"
+                    " another Kafka"
                 )
             self._position = records[-1].offset + 1
             self._newest = time.monotonic()
@@ -68,6 +84,7 @@ class PartitionReader:
         An empty poll alone says nothing: it also happens while connecting to a log with a backlog.
 
         Raises:
+            LogChangedError: the topic has more partitions than it had.
             KafkaError: the broker does not answer.
         """
         now = time.time()
@@ -75,9 +92,25 @@ class PartitionReader:
             return None
         self._asked = now
         ends = self._consumer.end_offsets([self._partition], timeout_ms=int(_ANSWER_SECONDS * 1000))
+        # From the client's memory, which it renews every minute.
+        partitions = len(self._consumer.partitions_for_topic(self._partition.topic))
+        if partitions > self._of:
+            raise self._changed(f"is one of {partitions} by now, of {self._of} when the run began")
         # Asked after `now`, so what was appended before is below the end that the broker named.
-        return now if ends[self._partition] <= self._position else None
+        return now if ends[self._partition] <= self._passed() else None
 
     def close(self) -> None:
         """Disconnect."""
         self._consumer.close()
+
+    def _passed(self) -> int:
+        """The offset before which nothing is left to read.
+
+        The client is ahead of what we got where the log has no records any more: those that
+        retention took before we came, however many, and those that only mark a transaction.
+        """
+        client = self._consumer.position(self._partition, timeout_ms=int(_ANSWER_SECONDS * 1000))
+        return max(self._position, -1 if client is None else client)
+
+    def _changed(self, what: str) -> LogChangedError:
+        return LogChangedError(f"{self._partition.topic}/{self._partition.partition}", what)

@@ -33,8 +33,8 @@ def consumers(root: beam.Pipeline) -> dict[str, int]:
 def sources() -> Sources:
     """Two readers, as the service has."""
     return Sources(
-        [ReadKafka("nowhere:1", "articles", (0,)), ReadKafka("nowhere:1", "articles", (1,))],
-        ReadKafka("nowhere:1", "feeds", (0,)),
+        [ReadKafka("nowhere:1", "articles", (n,), 2) for n in (0, 1)],
+        ReadKafka("nowhere:1", "feeds", (0,), 1),
     )
 
 
@@ -76,4 +76,4 @@ def test_two_consumers_would_be_seen() -> None:
 
 def test_a_topic_without_partitions_is_refused_when_the_graph_is_built() -> None:
     with pytest.raises(ValueError, match="no partition"):
-        ReadKafka("nowhere:1", "articles", ())
+        ReadKafka("nowhere:1", "articles", (), 2)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from typing import Any
 
 import pytest
 from apache_beam.io.restriction_trackers import OffsetRange
 from apache_beam.utils.timestamp import Timestamp
+from kafka.errors import KafkaTimeoutError
 
 from pipeline.contracts.raw import RawRecord
-from pipeline.io import kafka_source
+from pipeline.io import kafka_source, partition_reader
+from pipeline.io.partition_reader import LogChangedError, PartitionReader
 
 
 class Clock:
@@ -29,6 +32,8 @@ class Reader:
         self._clock, self._polls, self._newest = clock, polls, clock.now - quiet
         self.polled = 0
         self.complete: float | None = None
+        self.failure: Exception | None = None
+        self.closed = False
 
     def seek(self, offset: int) -> None:
         pass
@@ -45,7 +50,12 @@ class Reader:
         return self._clock.now - self._newest
 
     def complete_until(self, every: float) -> float | None:
+        if self.failure is not None:
+            raise self.failure
         return self.complete
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Tracker:
@@ -97,16 +107,25 @@ def records(*offsets: int) -> tuple[RawRecord, ...]:
     return tuple(RawRecord(o, 1_000_000 + o, b"x") for o in offsets)
 
 
-def test_a_partition_that_is_quiet_rests_after_one_look(clock: Clock) -> None:
+def test_a_quiet_partition_of_which_nothing_is_left_rests_without_a_poll(clock: Clock) -> None:
     reader = Reader(clock, [], quiet=60)
+    reader.complete = 5_000.0
     _, tracker, _ = read(reader)
 
-    assert reader.polled == 1
+    assert reader.polled == 0
     assert tracker.rest == kafka_source._IDLE_SECONDS
+
+
+def test_a_quiet_partition_is_read_as_soon_as_the_broker_has_something(clock: Clock) -> None:
+    out, tracker, _ = read(Reader(clock, [records(7)], quiet=60))
+
+    assert [batch.value.records[0].offset for batch in out] == [7]
+    assert tracker.rest == 0
 
 
 def test_a_lively_partition_is_read_on_and_asks_for_no_rest(clock: Clock) -> None:
     reader = Reader(clock, [(), records(7), ()], quiet=1)
+    reader.complete = 5_000.0
     out, tracker, _ = read(reader)
 
     assert [batch.value.records[0].offset for batch in out] == [7]
@@ -139,3 +158,68 @@ def test_the_watermark_follows_the_newest_record_and_the_batch_has_the_time_of_i
     assert tracker.claimed == [9]
     assert out[0].timestamp == Timestamp(micros=1_000_007_000)
     assert watermark.at == Timestamp(micros=1_000_009_000)
+
+
+def source_with(reader: Reader) -> kafka_source._Read:
+    """The source, which has this reader of partition 0 already."""
+    made = kafka_source._Read("nowhere:1", "articles")
+    made.setup()
+    made._readers[0] = reader  # type: ignore[assignment]
+    return made
+
+
+def test_a_broker_that_does_not_answer_is_asked_again_by_the_same_reader(clock: Clock) -> None:
+    reader, tracker = Reader(clock, [], quiet=60), Tracker()
+    reader.failure = KafkaTimeoutError("no answer")
+    source = source_with(reader)
+
+    assert list(source.process((0, 1), tracker, Watermark())) == []
+
+    assert tracker.rest == kafka_source._AWAY_SECONDS
+    assert source._readers == {0: reader}
+    assert not reader.closed
+
+
+def test_a_log_that_has_changed_ends_the_run_and_leaves_no_connection(clock: Clock) -> None:
+    reader = Reader(clock, [], quiet=60)
+    reader.failure = LogChangedError("articles/0", "is another")
+    source = source_with(reader)
+
+    with pytest.raises(LogChangedError):
+        list(source.process((0, 1), Tracker(), Watermark()))
+
+    assert reader.closed
+    assert source._readers == {}
+
+
+def test_a_bundle_that_fails_behind_the_source_leaves_no_connection(clock: Clock) -> None:
+    reader = Reader(clock, [records(1)], quiet=60)
+    source = source_with(reader)
+    out = source.process((0, 1), Tracker(), Watermark())
+    next(out)
+
+    out.close()  # type: ignore[attr-defined]
+
+    assert reader.closed
+    assert source._readers == {}
+
+
+def test_a_record_without_a_time_is_as_old_as_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = namedtuple("record", "offset timestamp value")
+
+    class Consumer:
+        def __init__(self, **options: Any) -> None:
+            pass
+
+        def assign(self, partitions: Any) -> None:
+            self.partition = partitions[0]
+
+        def poll(self, timeout_ms: int, max_records: int) -> Any:
+            return {self.partition: [record(0, -1, b"a"), record(1, 5, b"b")]}
+
+    monkeypatch.setattr(partition_reader, "KafkaConsumer", Consumer)
+
+    assert PartitionReader("nowhere:1", "articles", 0, 1).poll(500, 0) == (
+        RawRecord(0, 0, b"a"),
+        RawRecord(1, 5, b"b"),
+    )

@@ -19,9 +19,9 @@ from deploy.local.kafka import is_ready
 _WATCH_SECONDS: Final = 2.0
 _AWAY_LIMIT: Final = 5
 """Looks in a row that Flink may fail to answer: the machine may be busy."""
-_STATE_IS_NO_USE: Final = ("StateVersionError", "LogReplacedError")
-"""In the cause of a failure: the restored state is of another version than the code, or of another
-Kafka's log than this one."""
+STATE_IS_NO_USE: Final = ("StateVersionError", "LogChangedError")
+"""In the cause of a failure: the state is of another version than the code, of another Kafka's log,
+or of a topic that had fewer partitions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +64,8 @@ class JobWatch:
             self._help_up(stall, stall.look(job, checkpoints, failure, time.monotonic()))
             if failure is not None and failure != seen_failure:
                 self._site.emit("job-restarted", reason=failure[1])
-                if any(error in failure[1] for error in _STATE_IS_NO_USE):
-                    return f"the restored state is no use: {failure[1]}"
+                if any(error in failure[1] for error in STATE_IS_NO_USE):
+                    return f"the state is no use: {failure[1]}"
             seen_failure = failure
             if not generation.live:
                 generation = self._come_live(generation, follow)

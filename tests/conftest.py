@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from deploy.errors import Fault
 from deploy.local import ports
@@ -20,6 +21,10 @@ from deploy.local.kafka import KafkaSetup, is_ready
 from deploy.local.setup import java
 from deploy.local.setup.jars import JarStore
 from deploy.local.supervise.processes import leashed
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 START_SECONDS = 60
 

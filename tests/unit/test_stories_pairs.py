@@ -106,6 +106,23 @@ def test_wire_copy_cut_at_a_clause_is_one_text() -> None:
     assert judge(long, short, Lang.JA) is Likeness.REPRINT
 
 
+def test_a_long_clause_word_for_word_at_another_place_is_one_text() -> None:
+    first = "市長今赴港區 工程師：三號碼頭龜裂擴大應停用"
+    moved = "三號碼頭龜裂擴大應停用 工程師陪同市長看港區"
+    assert judge(first, moved, Lang.ZH_HANT) is Likeness.REPRINT
+    in_place = "工程師陪同市長看港區 三號碼頭龜裂擴大應停用"
+    assert judge("市長今赴港區 三號碼頭龜裂擴大應停用", in_place, Lang.ZH_HANT) < Likeness.REPRINT
+
+
+def test_one_opening_is_a_copy_only_between_clients_of_one_agency() -> None:
+    first = "港務局公布碼頭檢測結果 市議會盼說明經費"
+    other = "港務局公布碼頭檢測結果 漁會憂生計受影響"
+    assert judge(first, other, Lang.ZH_HANT, wire=0.5) is Likeness.REPRINT
+    assert judge(first, other, Lang.ZH_HANT) < Likeness.REPRINT
+    short = ("港務局公布結果 市議會盼說明經費與工期", "港務局公布結果 漁會憂今秋生計受影響")
+    assert judge(*short, Lang.ZH_HANT, wire=0.5) < Likeness.REPRINT, "a name every headline has"
+
+
 def test_a_headline_cut_inside_a_word_is_not_a_clause() -> None:
     assert judge("港湾倉庫の検査を延期 天候悪化で", "港湾倉庫の検", Lang.JA) < Likeness.REPRINT
 

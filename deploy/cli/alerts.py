@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from connectors.desk.archive import Archive, Fate
+
+_LONGEST: Final = 200
+"""Characters: more than the desk takes for an id or a topic, so what is cut matches nothing."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="One alert record a line.")]
 
@@ -46,6 +49,7 @@ def list_alerts(
     from pipeline.contracts import codec
     from pipeline.contracts.records import AlertState
 
+    topic = None if topic is None else _text(topic)
     with _archive() as archive:
         # All when filtered: what is open may be older than what is listed.
         found = archive.newest(topic, None if still_open or undelivered else limit)
@@ -87,7 +91,7 @@ def show(
     from pipeline.contracts import codec
 
     with _archive() as archive:
-        alert_id = _one(archive, alert_id)
+        alert_id = _one(archive, _text(alert_id))
         revisions = {a.revision: a for a in archive.revisions(alert_id)}
         fates, decisions = archive.fates(alert_id), archive.decisions(alert_id)
     wanted = max(revisions) if revision is None else revision
@@ -147,6 +151,11 @@ def _told(fate: Fate) -> str:
     )
 
 
+def _text(argument: str) -> str:
+    """An argument of any bytes and length as text that a database takes."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")[:_LONGEST]
+
+
 def _one(archive: Archive, start: str) -> str:
     found = archive.matching(start)
     if start in found or len(found) == 1:
@@ -164,6 +173,7 @@ def _archive() -> Iterator[Archive]:
     from connectors.desk.database import database_url, open_database
     from connectors.desk.errors import DeskError
     from deploy.settings import load
+    from pipeline.contracts.errors import DecodeError
 
     settings = load()
     configured = settings.database_url
@@ -181,6 +191,9 @@ def _archive() -> Iterator[Archive]:
             engine.dispose()
     except DeskError as e:
         raise WrongUse(str(e)) from e
+    except DecodeError as e:
+        wrong = f"an alert of the desk cannot be read ({e}): has a newer Straitwatch kept it?"
+        raise Fault(wrong) from e
     except SQLAlchemyError as e:
         cause = getattr(e, "orig", None) or e
         raise Fault(f"the desk's database cannot be read ({cause})") from e

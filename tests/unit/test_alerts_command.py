@@ -13,7 +13,7 @@ from connectors.desk.database import database_url, migrate, open_database
 from connectors.desk.schema import OutboxState
 from connectors.desk.store import ChannelRow, Store
 from deploy.cli.alerts import list_alerts, show
-from deploy.errors import Refused
+from deploy.errors import Fault, Refused
 from pipeline.contracts import codec
 from pipeline.contracts.records import Alert, AlertState
 
@@ -68,6 +68,28 @@ def test_an_empty_list_says_what_of(
 def test_an_alert_that_is_not_there_is_not_found() -> None:
     with pytest.raises(Refused, match="no alert begins with 3f2a"):
         show("3f2a")
+
+
+@pytest.mark.usefixtures("_tables")
+def test_an_argument_that_is_no_text_is_not_found(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(Refused, match="no alert begins with \ufffd"):
+        show("\udcff")
+    list_alerts("\udcff")
+    assert capsys.readouterr() == ("", "no alert on \ufffd yet\n")
+    with pytest.raises(Refused, match="no alert begins with x{200};"):
+        show("x" * 100_000)
+
+
+@pytest.mark.usefixtures("_tables")
+def test_an_alert_that_a_newer_program_kept_is_one_line(home: Path) -> None:
+    engine = open_database(database_url(home, None))
+    Store(engine).take([ALERT], (), ALERT.revised_at)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("update desk_revision set record = ?", (b'{"schema":99}',))
+    engine.dispose()
+
+    with pytest.raises(Fault, match="newer Straitwatch"):
+        list_alerts()
 
 
 @pytest.mark.usefixtures("_tables")

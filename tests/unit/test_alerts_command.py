@@ -76,7 +76,7 @@ def test_an_argument_that_is_no_text_is_not_found(capsys: pytest.CaptureFixture[
         show("\udcff")
     list_alerts("\udcff")
     assert capsys.readouterr() == ("", "no alert on \ufffd yet\n")
-    with pytest.raises(Refused, match="no alert begins with x{200};"):
+    with pytest.raises(Refused, match=r"no alert begins with x{200};"):
         show("x" * 100_000)
 
 

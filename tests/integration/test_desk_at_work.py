@@ -33,10 +33,8 @@ from pipeline.contracts import codec
 from pipeline.contracts.clock import SystemClock
 from pipeline.contracts.records import Alert, DeadLetter, Series, SeriesPoint
 from pipeline.contracts.topics import ALERTS, DEAD_LETTERS, SERIES, topic_specs
+from tests.golden.desk.alert import ALERT
 
-ALERT = codec.decode(
-    Alert, (Path(__file__).parents[1] / "golden" / "desk" / "alert.json").read_bytes()
-)
 WAIT = 20.0
 
 

@@ -18,12 +18,10 @@ from connectors.desk.schema import METADATA, OutboxState
 from connectors.desk.store import ChannelRow, Store
 from pipeline.contracts import codec
 from pipeline.contracts.records import Alert
+from tests.golden.desk.alert import ALERT
 
 pytestmark = pytest.mark.postgres
 
-ALERT = codec.decode(
-    Alert, (Path(__file__).parents[1] / "golden" / "desk" / "alert.json").read_bytes()
-)
 NOW = datetime(2026, 3, 3, 1, tzinfo=UTC)
 ROW = ChannelRow("one", "webhook", "one")
 

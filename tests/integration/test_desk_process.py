@@ -21,12 +21,9 @@ from standardwebhooks import Webhook
 from connectors.bus.kafka import KafkaPublisher
 from connectors.bus.topics import ensure_topics
 from pipeline.contracts import codec
-from pipeline.contracts.records import Alert
 from pipeline.contracts.topics import ALERTS, topic_specs
+from tests.golden.desk.alert import ALERT
 
-ALERT = codec.decode(
-    Alert, (Path(__file__).parents[1] / "golden" / "desk" / "alert.json").read_bytes()
-)
 SECRET = "whsec_c3RyYWl0d2F0Y2gtdGVzdC1zZWNyZXQtMzItYnl0ZXM="
 WAIT = 60.0
 

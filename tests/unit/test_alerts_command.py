@@ -16,10 +16,8 @@ from deploy.cli.alerts import list_alerts, show
 from deploy.errors import Fault, Refused
 from pipeline.contracts import codec
 from pipeline.contracts.records import Alert, AlertState
+from tests.golden.desk.alert import ALERT
 
-ALERT = codec.decode(
-    Alert, (Path(__file__).parents[1] / "golden" / "desk" / "alert.json").read_bytes()
-)
 CHANNELS = (
     ChannelRow("console", ChannelKind.CONSOLE, "console"),
     ChannelRow("hook", ChannelKind.WEBHOOK, "a hook"),

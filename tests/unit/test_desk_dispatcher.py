@@ -26,13 +26,10 @@ from connectors.desk.dispatcher import Dispatcher, measures_latency
 from connectors.desk.metrics import DeskMetrics
 from connectors.desk.policy import Backoff, DeliveryPolicy, Pace
 from connectors.desk.store import ChannelRow, Store
-from pipeline.contracts import codec
 from pipeline.contracts.clock import FakeClock
 from pipeline.contracts.records import Alert, AlertState, Severity
+from tests.golden.desk.alert import ALERT
 
-ALERT = codec.decode(
-    Alert, (Path(__file__).parents[1] / "golden" / "desk" / "alert.json").read_bytes()
-)
 START = datetime(2026, 3, 3, 1, tzinfo=UTC)
 ROW = ChannelRow("fake", ChannelKind.WEBHOOK, "fake channel")
 

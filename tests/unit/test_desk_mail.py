@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from email.message import EmailMessage
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -21,11 +20,7 @@ from connectors.desk.channels.opening import open_channels
 from connectors.desk.errors import WrongChannel
 from pipeline.contracts import codec
 from pipeline.contracts.clock import SystemClock
-from pipeline.contracts.records import Alert
-
-ALERT = codec.decode(
-    Alert, (Path(__file__).parents[1] / "golden" / "desk" / "alert.json").read_bytes()
-)
+from tests.golden.desk.alert import ALERT
 
 
 def envelope(revision: int = 2) -> Envelope:

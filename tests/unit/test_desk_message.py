@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import html.parser
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from connectors.desk.message import as_html, as_line, as_text, compose
 from connectors.desk.plain import clean, clean_link, tame, tame_link
-from pipeline.contracts import codec
 from pipeline.contracts.records import Alert, AlertState, Baseline, Lang, Severity
+from tests.golden.desk.alert import ALERT, GOLDEN
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "desk"
-ALERT = codec.decode(Alert, (GOLDEN / "alert.json").read_bytes())
 HOSTILE = (
     "@everyone <!here> <@U1> [free](https://evil.example) <script>x</script> "
     "<img src=//evil.example>\r\nBcc: all@evil.example\x1b[31m\u202eoops\u2066 www.evil.example "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +14,9 @@ from connectors.desk.channels.services import ServiceChannel
 from connectors.desk.errors import WrongChannel
 from connectors.desk.message import compose
 from pipeline.contracts import codec
-from pipeline.contracts.records import Alert, AlertState, Severity
+from pipeline.contracts.records import AlertState, Severity
+from tests.golden.desk.alert import ALERT
 
-ALERT = codec.decode(
-    Alert, (Path(__file__).parents[1] / "golden" / "desk" / "alert.json").read_bytes()
-)
 HOSTILE = "@everyone @here <!channel> <@U123> <@&9> [free](https://evil.example) <b>x</b> &amp;"
 SERVICES = {
     "slack": "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ops",

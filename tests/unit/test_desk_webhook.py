@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from standardwebhooks import Webhook
@@ -16,11 +15,8 @@ from connectors.desk.channels.webhook import WebhookChannel, channel_id, retry_a
 from connectors.desk.errors import WrongChannel
 from pipeline.contracts import codec
 from pipeline.contracts.clock import SystemClock
-from pipeline.contracts.records import Alert
+from tests.golden.desk.alert import ALERT
 
-ALERT = codec.decode(
-    Alert, (Path(__file__).parents[1] / "golden" / "desk" / "alert.json").read_bytes()
-)
 ENVELOPE = Envelope(ALERT, codec.encode(ALERT))
 SECRET = "whsec_" + "c3RyYWl0d2F0Y2gtdGVzdC1zZWNyZXQtMzItYnl0ZXM="
 NOW = datetime(2026, 3, 3, 1, tzinfo=UTC)

@@ -60,6 +60,7 @@ def test_what_is_rightly_declared_is_read_without_a_flag(
     [
         (JA, "utf-8", "Shift_JIS"),
         (JA, "euc_jp", "Shift_JIS"),
+        (JA, "cp932", "utf-16"),
         (JA, "cp932", "EUC-JP"),
         (JA, "cp932", None),
         (JA, "euc_jp", "gb2312"),

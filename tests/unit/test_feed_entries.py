@@ -310,6 +310,12 @@ def test_a_format_is_known_by_its_shape(text: str, format_: FeedFormat) -> None:
     assert [e.title for e in feed.articles] == ["a"]
 
 
+def test_a_name_that_is_none_in_a_made_up_namespace_is_left_alone() -> None:
+    feed = parse("<rss xmlns='urn:x'><channel><item><title>a</title><:/></item></channel></rss>")
+    assert [e.title for e in feed.articles] == ["a"]
+    assert not parse('<urlset xmlns="h"><:').ok
+
+
 def test_a_foreign_title_does_not_pass_for_the_entrys() -> None:
     feed = rss(
         "<item xmlns:x='urn:x'><x:title>wrong</x:title><image><title>wrong</title></image>"
@@ -418,6 +424,19 @@ def test_a_character_that_goes_does_not_hide_a_doctype() -> None:
 def test_only_plain_entities_are_known(value: str, title: str) -> None:
     text = f'<!DOCTYPE r [<!ENTITY a "{value}">]>' + rss("<item><title>{}</title></item>")
     assert article(text.format("&a;" if title != "x" else "&a;x")).title == title
+
+
+def test_what_only_seems_to_end_a_doctype_does_not_end_it() -> None:
+    for part in ("<!-- ]> -->", "<!ENTITY t ']>'>"):
+        text = f"<!DOCTYPE r [{part}<!ENTITY a 'pier'>]>" + rss("<item><title>&a;</title></item>")
+        assert article(text).title == "pier"
+
+
+def test_entities_are_not_for_blowing_up() -> None:
+    text = f"<!DOCTYPE r [<!ENTITY a '{'x' * 60}'>]>" + rss(
+        f"<item><title>{'&a;' * 30_000}</title></item>"
+    )
+    assert article(text).title.startswith("&a;&a;")
 
 
 # --- floods: linear in what is read, so the worker's limits are never met

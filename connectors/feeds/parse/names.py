@@ -7,6 +7,7 @@ name means different things in two of them.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from typing import Final
 
@@ -83,4 +84,5 @@ def adopt(root: etree._Element) -> None:
     if isinstance(root.tag, str) and root.tag.startswith("{") and name(root.tag) in _ROOTS:
         namespace = root.tag.partition("}")[0]
         for element in root.iter(f"{namespace}}}*"):
-            element.tag = etree.QName(element).localname
+            with suppress(ValueError):  # what recovery took for a name: ":"
+                element.tag = etree.QName(element).localname

@@ -114,6 +114,36 @@ def test_a_long_clause_word_for_word_at_another_place_is_one_text() -> None:
     assert judge("市長今赴港區 三號碼頭龜裂擴大應停用", in_place, Lang.ZH_HANT) < Likeness.REPRINT
 
 
+def test_one_outlets_report_on_another_titled_work_is_another_text() -> None:
+    form = "港の図書室が今月の一冊に選んだ「{}」を紹介する催し"
+    found = judge(form.format("北の灯台"), form.format("南の桟橋と舟"), Lang.JA, same_owner=True)
+    assert found is Likeness.POSSIBLE
+
+
+@pytest.mark.parametrize(
+    ("dated", "plain", "lang"),
+    [
+        (
+            "HILLTOWN, Bay (AP) — Engineers closed three of the piers after cracks were found.",
+            "Engineers closed three of the piers after cracks were found.",
+            Lang.EN,
+        ),
+        (
+            "【本社電】港務局は三つの桟橋を秋まで閉鎖すると発表した。",
+            "港務局は三つの桟橋を秋まで閉鎖すると発表した。",
+            Lang.JA,
+        ),
+        (
+            "港務社三日電（記者）：港務局宣布三號碼頭停用至秋季。",
+            "港務局宣布三號碼頭停用至秋季。",
+            Lang.ZH_HANT,
+        ),
+    ],
+)
+def test_where_a_lead_was_filed_is_no_part_of_it(dated: str, plain: str, lang: Lang) -> None:
+    assert normalise("t", dated, lang).lead == normalise("t", plain, lang).lead
+
+
 def test_one_opening_is_a_copy_only_between_clients_of_one_agency() -> None:
     first = "港務局公布碼頭檢測結果 市議會盼說明經費"
     other = "港務局公布碼頭檢測結果 漁會憂生計受影響"

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import brotli
+import psutil
 import pytest
 import zstandard
 
@@ -256,6 +257,34 @@ def test_a_site_with_many_dead_ipv6_addresses_is_reached_by_ipv4() -> None:
             fetcher = Fetcher(guard, "test", LIMITS)
             result = await fetcher.fetch(f"http://outlet.example:{site.port}/rss")
             assert result.outcome is Outcome.OK, result.reason
+
+    asyncio.run(scene())
+
+
+def test_no_descriptor_stays_open_however_a_fetch_ends() -> None:
+    async def scene() -> None:
+        async with Site() as site:
+            site.put("/rss", BODY)
+            end = asyncio.Event()
+            site.pages["/silent"] = lambda _: end.wait()
+            limits = replace(LIMITS, total=0.05)
+            fetcher = Fetcher(Guard([site.allowed, "127.0.0.1:1"]), "test", limits)
+            urls = [site.url("/rss"), site.url("/silent"), "http://127.0.0.1:1/"]
+            urls.append(site.url("/rss").replace("http:", "https:"))
+            process = psutil.Process()
+            before = process.num_fds()
+            for _ in range(3):
+                given_up = [asyncio.create_task(fetcher.fetch(u)) for u in urls]
+                await asyncio.sleep(0)
+                for task in given_up:
+                    task.cancel()
+                await asyncio.gather(*given_up, return_exceptions=True)
+                await asyncio.gather(*(fetcher.fetch(u) for u in urls))
+            end.set()
+            async with asyncio.timeout(10):
+                # The site's own ends close behind ours.
+                while process.num_fds() > before:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
 
     asyncio.run(scene())
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpcore
 
 from connectors.feeds.http.guard import Guard
+from connectors.feeds.http.sockets import TcpStream
 
 _HEAD_END: Final = b"\r\n\r\n"
 _MAX_HEAD: Final = 512 * 1024
@@ -155,7 +156,6 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     def __init__(self, guard: Guard, wire: Wire) -> None:
         self._guard = guard
         self._wire = wire
-        self._inner = httpcore.AnyIOBackend()
         self._opened: list[httpcore.AsyncNetworkStream] = []
 
     async def connect_tcp(
@@ -163,8 +163,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         host: str,
         port: int,
         timeout: float | None = None,  # noqa: ASYNC109
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        local_address: str | None = None,  # noqa: ARG002
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002
     ) -> httpcore.AsyncNetworkStream:
         """A stream to the first checked address that answers.
 
@@ -185,13 +185,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         tries = _tries(addresses)
         for address in tries:
             try:
-                stream = await self._inner.connect_tcp(
-                    address,
-                    port,
-                    timeout=None if timeout is None else timeout / len(tries),
-                    local_address=local_address,
-                    socket_options=socket_options,
-                )
+                share = None if timeout is None else timeout / len(tries)
+                stream = await TcpStream.connect(address, port, share)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as e:
                 failure = e
                 continue
@@ -218,7 +213,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
-        await self._inner.sleep(seconds)
+        await asyncio.sleep(seconds)
 
 
 def _tries(addresses: Sequence[str]) -> Sequence[str]:
@@ -241,18 +236,12 @@ class _CountedStream(httpcore.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if pause := self._wire.pause:
             await asyncio.sleep(pause)
-        try:
-            data = await self._inner.read(max_bytes, timeout)
-        except OSError as e:  # TLS that breaks in the middle: the client maps it only at the start
-            raise httpcore.ReadError(str(e)) from e
+        data = await self._inner.read(max_bytes, timeout)
         self._wire.take(data)
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        try:
-            await self._inner.write(buffer, timeout)
-        except OSError as e:
-            raise httpcore.WriteError(str(e)) from e
+        await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 from pipeline.contracts.records import Lang, TopicTag
@@ -24,6 +27,12 @@ from pipeline.rules.text import Text, read, sentences
 
 MAX_TERMS: Final = 12
 """Terms that a tag carries: enough for a person to see why."""
+
+MEMORY: Final = 4096
+"""Combinations of sets whose candidates are kept: most articles have one of a few hundred."""
+
+
+_START: Final = attrgetter("start")
 
 
 class Tagging:
@@ -63,6 +72,16 @@ class Explanation:
     verdicts: tuple[Verdict, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """The topics, ready to be asked."""
+
+    matcher: Matcher
+    rules: tuple[TopicRules, ...]
+    candidates: Callable[[int], tuple[TopicRules, ...]]
+    """The topics that these sets could make."""
+
+
 class Tagger:
     """Tags texts by the rules of topic files.
 
@@ -73,7 +92,7 @@ class Tagger:
         self.topics = topics
         self.rules_version = topics.version
         self._detector = detector or ScriptDetector()
-        self._compiled: tuple[Matcher, tuple[TopicRules, ...]] | None = None
+        self._compiled: _Compiled | None = None
 
     def tag(self, title: str, summary: str, lang_hint: str | None = None) -> Tagging:
         """The topics of an article and its language.
@@ -83,10 +102,9 @@ class Tagger:
             summary: plain text, "" when there is none.
             lang_hint: what the feed says its language is; used only where the text leaves it open.
         """
-        matcher, rules = self._rules()
+        compiled = self._rules()
         text = read(title, summary)
-        present = matcher.screen(text.folded)
-        candidates = [topic for topic in rules if topic.possible(present)] if present else []
+        candidates = compiled.candidates(compiled.matcher.screen(text.folded))
         if not candidates:
             return Tagging((), None, (self._detector, text.original, lang_hint))
         lang, verdicts = self._judge(text, candidates, lang_hint)
@@ -99,14 +117,14 @@ class Tagger:
 
     def explain(self, title: str, summary: str = "", lang_hint: str | None = None) -> Explanation:
         """What counted for and against each topic of which anything was found."""
-        _, rules = self._rules()
-        lang, verdicts = self._judge(read(title, summary), list(rules), lang_hint)
+        rules = self._rules().rules
+        lang, verdicts = self._judge(read(title, summary), rules, lang_hint)
         return Explanation(lang, tuple(v for v in verdicts if v.reasons))
 
     def _judge(
-        self, text: Text, candidates: list[TopicRules], lang_hint: str | None
+        self, text: Text, candidates: tuple[TopicRules, ...], lang_hint: str | None
     ) -> tuple[Lang, list[Verdict]]:
-        matcher, _ = self._rules()
+        matcher = self._rules().matcher
         lang = self._detector.detect(text.original, lang_hint)
         hits = matcher.hits(text, lang)
         units = _units(text, hits, lang)
@@ -115,7 +133,7 @@ class Tagger:
             present |= hit.sets
         return lang, [topic.judge(units, present, lang) for topic in candidates]
 
-    def _rules(self) -> tuple[Matcher, tuple[TopicRules, ...]]:
+    def _rules(self) -> _Compiled:
         if self._compiled is None:
             self._compiled = _compile(self.topics)
         return self._compiled
@@ -154,7 +172,7 @@ def check_examples(topics: TopicSet) -> tuple[Fault, ...]:
     return tuple(faults)
 
 
-def _compile(topics: TopicSet) -> tuple[Matcher, tuple[TopicRules, ...]]:
+def _compile(topics: TopicSet) -> _Compiled:
     bits: dict[tuple[str, str], int] = {}
     terms: list[tuple[Term, ...]] = []
     for owner, sets in [("", topics.shared)] + [(t.name, t.sets) for t in topics.topics]:
@@ -174,14 +192,19 @@ def _compile(topics: TopicSet) -> tuple[Matcher, tuple[TopicRules, ...]]:
     leading = 0
     for topic_rules in rules:
         leading |= topic_rules.leading
-    return Matcher(terms, topics.masks, leading), rules
+
+    @lru_cache(maxsize=MEMORY)
+    def candidates(present: int) -> tuple[TopicRules, ...]:
+        return tuple(topic for topic in rules if topic.possible(present))
+
+    return _Compiled(Matcher(terms, topics.masks, leading), rules, candidates)
 
 
 def _units(text: Text, hits: list[Hit], lang: Lang) -> list[Unit]:
     """The sentences with their hits; a hit is in the sentence where it starts."""
     lead = LEAD_CHARS if lang in (Lang.EN, Lang.OTHER) else LEAD_CHARS_HAN
     units: list[Unit] = []
-    hits = sorted(hits, key=lambda hit: hit.start)
+    hits = sorted(hits, key=_START)
     at = 0
     for number, (start, end) in enumerate(sentences(text)):
         here: list[Hit] = []

@@ -78,6 +78,32 @@ LEVELS = {
     "ja: goods banned": ("米政府、中国製の監視カメラの輸入を禁止へ", UT, 2),
     "ja: rules extended": ("米、輸入規制の対象拡大 中国の綿製品", UT, 2),
     "ja: a ban eased": ("米、中国製カメラの輸入禁止を緩和", UT, 0),
+    # A measure that ends is none that begins.
+    "en: a ban": ("China bans seafood from Japan", JC, 2),
+    "en: a ban lifted": ("China lifts ban on seafood from Japan", JC, 0),
+    "ja: a stop": ("中国、日本産の真珠の輸入を停止", JC, 2),
+    "ja: a stop ended": ("中国、日本産の真珠の輸入を再開", JC, 0),
+    "zh: a stop": ("中国停止进口日本珍珠", JC, 2),
+    "zh: a stop ended": ("中国恢复进口日本珍珠", JC, 0),
+    "zh-Hant: a ban ended": ("中國解除日本珍珠禁令", JC, 0),
+    # Today, and an anniversary.
+    "ja: a carrier": ("中国軍の空母が日本周辺で活動", JC, 3),
+    "ja: a carrier in a profile": ("中国軍の創設百周年、日本周辺で空母も活動", JC, 1),
+    "zh: missiles": ("解放军在台海发射导弹", TW, 3),
+    "zh: missiles of then": ("台海导弹危机四十周年研讨会", TW, 1),
+    # Whose training.
+    "ja: their training": ("中国が台湾東方で合同訓練を発表", TW, 3),
+    "en: training with friends": ("Senate backs military training with Taiwan", TW, 0),
+    # Arms that arrive.
+    "zh: warplanes that arrive": ("首批新型戰機抵台 強化台海空戰", TW, 1),
+    "zh: warplanes that come": ("共軍戰機逼近 台海空情緊張", TW, 3),
+    # Two halves of a ban.
+    "zh: imports shut out": ("美國禁中國無人機進口", UT, 2),
+    "ja: imports shut out": ("米政府、中国製玩具の輸入を規制", UT, 2),
+    "en: imports shut out": ("US blocks imports of Chinese toys", UT, 2),
+    "en: talks about tariffs": ("US and Swiss envoys hold tariff talks in Geneva", UT, 0),
+    "ja: talks about tariffs": ("米カナダ、関税巡り閣僚が電話協議", UT, 0),
+    "zh: a budget is no trespass": ("總統府批：立院侵犯行政權 不副署", TW, 0),
     # Who is accused of meddling.
     "zh: meddling": ("國安局：中共介入台灣選舉", TW, 1),
 }
@@ -147,6 +173,36 @@ TOPICS: dict[str, tuple[str, str, bool]] = {
     "en: ships and no storm": ("Warships return to the Taiwan Strait", TW, True),
     "ja: ships before a storm": ("台風接近、台湾海峡の軍艦は一隻に", TW, False),
     "ja: ships and no storm": ("台湾海峡に軍艦二隻、台湾軍が警戒", TW, True),
+    "zh: a storm strikes": ("颱風週末侵台 北部停班", TW, False),
+    "zh: an army strikes": ("共軍若侵台 北部先停電", TW, True),
+    "zh: help for neighbours": ("賴總統：隨時提供協助 盼鄰國早日重建", TW, False),
+    "zh: help for allies": ("賴總統接見友邦總統 允提供防務協助", TW, True),
+    "ja: help for neighbours": ("頼総統が百万円寄付、行政院長も 地震の被災地へ", TW, False),
+    "ja: a visit by neighbours": ("頼総統、訪台の議員団と会談", TW, True),
+    "zh: a prize for pupils": ("學生科展奪冠 賴總統賀電勉勵", TW, False),
+    "zh: a speech on defence": ("賴總統勉勵官兵 守護國家主權", TW, True),
+    "zh: gifts": ("台灣夜市推總統伴手禮", TW, False),
+    "zh: gifts at a state visit": ("友邦總統訪台 蕭美琴設宴致贈伴手禮", TW, True),
+    "zh: a label elsewhere": ("東歐親中前部長轉任電池廠顧問", TW, False),
+    "zh: a label at home": ("綠委批在野親中 立院爆口角", TW, True),
+    "zh: a vote elsewhere": ("美參議員黨內選舉落敗 對手曾訪台灣夜市", TW, False),
+    "zh: votes at home": ("在野拋公投案 中選會開會審議", TW, True),
+    "zh: a film": ("兩岸合拍電影殺青", TW, False),
+    "zh: a film as a tool": ("兩岸電影遭指統戰 國台辦回應", TW, True),
+    "ja: firms and their worries": ("日本企業、中国での業績と需要に懸念", JC, False),
+    "ja: a delegation": ("超党派の議員団、来月に訪中", JC, True),
+    "ja: another's delegation": ("カナダの議員団、来月に訪中", JC, False),
+    "ja: the far Pacific": ("中国のミサイル、フィジー沖の太平洋に落下", JC, False),
+    "ja: the near Pacific": ("中国海軍の空母が太平洋へ 防衛省が発表", JC, True),
+    "ja: flowers": ("日中友好の朝顔、市民が栽培", JC, False),
+    "ja: Japan's arms beside another war": (
+        "中国外相、北朝鮮巡る会見で「日本の軍国主義を警戒」",
+        JC,
+        True,
+    ),
+    "zh-Hant: short for China": ("陸批日方縱容右翼", JC, True),
+    "en: whose tariff": ("EU slaps tariffs on Chinese bicycles", UT, False),
+    "zh: taxed twice": ("台美避免雙重課稅法案闖關", UT, False),
     "ja: the oil market": ("原油が急騰、米国でガソリンの輸出禁止を求める声", UT, False),
     "ja: a ban on chips": ("米国、先端半導体の輸出禁止を拡大", UT, True),
 }
@@ -158,3 +214,11 @@ def test_a_topic_is_the_subject(tagger: Tagger, text: str, topic: str, is_on: bo
         assert all(tag.escalation < 3 for tag in tagger.tag(text, "").topics)
     else:
         assert (topic in {tag.topic for tag in tagger.tag(text, "").topics}) is is_on
+
+
+def test_a_tariff_that_a_lead_only_passes_by_is_no_subject(tagger: Tagger) -> None:
+    title = "Harbour town reopens its theatre"
+    passing = "The year was hard, as Trump's tariff plans unsettled donors and the roof leaked."
+    subject = "Higher U.S. tariffs take effect on the town's exports this week."
+    assert UT not in {tag.topic for tag in tagger.tag(title, passing).topics}
+    assert UT in {tag.topic for tag in tagger.tag("Harbour town news", subject).topics}

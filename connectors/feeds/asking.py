@@ -124,7 +124,8 @@ class Asking:
                 self._observer.document_rejected(str(parsed.reason))
                 result = replace(result, outcome=Outcome.BAD_FEED, reason=parsed.detail)
                 digest = parsed = None
-            result = replace(result, body=b"")
+            if result.body:
+                result = replace(result, body=b"")
             accepted = None if parsed is None else await self._accepted(row, feed, request, parsed)
             articles = accepted.articles if accepted else ()
             finished = FinishedPoll(

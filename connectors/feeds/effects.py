@@ -81,47 +81,50 @@ def effect_of(poll: Poll, now: float, pace: Pace, own: bool, rng: random.Random)
 
 def after_poll(poll: Poll, now: float) -> FeedRow:
     """The feed's row after a poll; schedule and health are not yet in it."""
-    row, result, digest = poll.before, poll.result, poll.digest
-    parsed, accepted = poll.parsed, poll.accepted
-    after = replace(
-        row,
-        first_polled_at=row.first_polled_at if row.first_polled_at is not None else now,
-        last_polled_at=now,
-        outcome=str(result.outcome),
-        status=result.status,
-        reason=result.reason[:300],
-        slow=result.seconds > schedule.SLOW_SECONDS,
-    )
+    row, result = poll.before, poll.result
+    # Collected and replaced once: a row has forty fields, and this is done for every poll.
+    new: dict[str, Any] = {
+        "last_polled_at": now,
+        "outcome": str(result.outcome),
+        "status": result.status,
+        "reason": result.reason[:300],
+        "slow": result.seconds > schedule.SLOW_SECONDS,
+    }
+    if row.first_polled_at is None:
+        new["first_polled_at"] = now
     if not result.outcome.answered:
-        return replace(after, failures=row.failures + 1, body_digest=digest, moved_to=None)
-    after = replace(after, failures=0, last_answer_at=now, **moved(row, result, now))
-    if poll.full:
-        after = replace(after, last_full_at=now)
-    if result.outcome is Outcome.NOT_MODIFIED:
-        return after
-    after = replace(
-        after,
-        etag=result.validators.etag,
-        last_modified=result.validators.last_modified,
-        validators_from=result.validators.given_by,
-        body_digest=digest,
-        last_full_at=now,  # a whole answer is as good as one that was asked without validators
-    )
-    if parsed is None or accepted is None:
-        return after
+        new |= {"failures": row.failures + 1, "body_digest": poll.digest, "moved_to": None}
+        return replace(row, **new)
+    new |= {"failures": 0, "last_answer_at": now, **moved(row, result, now)}
+    if poll.full or result.outcome is Outcome.OK:
+        # A whole answer is as good as one that was asked without validators.
+        new["last_full_at"] = now
+    if result.outcome is Outcome.OK:
+        new |= {
+            "etag": result.validators.etag,
+            "last_modified": result.validators.last_modified,
+            "validators_from": result.validators.given_by,
+            "body_digest": poll.digest,
+        }
+        if poll.parsed is not None and poll.accepted is not None:
+            new |= _after_document(row, result, poll.parsed, poll.accepted, now)
+    return replace(row, **new)
+
+
+def _after_document(
+    row: FeedRow, result: FetchResult, parsed: ParsedFeed, accepted: Accepted, now: float
+) -> dict[str, Any]:
     hints = [parsed.hints.ttl_seconds, parsed.hints.update_seconds, result.max_age_s]
     wishes = [h for h in hints if h]
-    new = accepted.new
-    return replace(
-        after,
-        last_entries=len(parsed.entries),
-        hint_s=float(max(wishes)) if wishes else None,
-        gap_s=_gap(row, new, now),
-        last_new_at=now if new else row.last_new_at,
-        articles=row.articles + len(accepted.articles),
-        hub=result.hub or parsed.hints.hub,
-        hub_topic=result.hub_topic or parsed.hints.self_link,
-    )
+    return {
+        "last_entries": len(parsed.entries),
+        "hint_s": float(max(wishes)) if wishes else None,
+        "gap_s": _gap(row, accepted.new, now),
+        "last_new_at": now if accepted.new else row.last_new_at,
+        "articles": row.articles + len(accepted.articles),
+        "hub": result.hub or parsed.hints.hub,
+        "hub_topic": result.hub_topic or parsed.hints.self_link,
+    }
 
 
 def _changed(before: FeedRow, after: FeedRow) -> dict[str, Any]:

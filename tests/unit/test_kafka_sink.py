@@ -23,6 +23,7 @@ class Client:
         self.error: KafkaError | None = None
         self.silent = False
         self.closed = False
+        self.waits = 0
         self._sender = self
 
     def send(self, topic: str, value: bytes, key: bytes) -> Any:
@@ -31,6 +32,7 @@ class Client:
         return self
 
     def get(self, timeout: float) -> None:
+        self.waits += 1
         if self.error is not None:
             raise self.error
 
@@ -88,6 +90,37 @@ def test_a_producer_that_refuses_for_good_is_replaced_once_for_all_sinks(
     bundle(second)
 
     assert [c.closed for c in clients] == [True, False]
+
+
+def test_a_sink_that_notices_late_leaves_the_others_their_new_producer(
+    clients: list[Client],
+) -> None:
+    topics = kafka_sink.KafkaTopics.at("localhost:1")
+    first, second = writer(topics), writer(topics)
+    second.start_bundle()
+    second.process(("k", b"v"))
+    clients[0].error = KafkaTimeoutError()
+    with pytest.raises(KafkaTimeoutError):
+        bundle(first)
+    bundle(first)
+    with pytest.raises(KafkaTimeoutError):
+        second.finish_bundle()
+
+    bundle(second)
+
+    assert [c.closed for c in clients] == [True, False]
+
+
+def test_a_large_bundle_has_no_more_than_so_many_records_on_their_way(
+    clients: list[Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_sink, "MAX_IN_FLIGHT", 3)
+    step = writer(kafka_sink.KafkaTopics.at("localhost:1"))
+    step.start_bundle()
+    for _ in range(10):
+        step.process(("k", b"v"))
+
+    assert clients[0].waits == 7
 
 
 @pytest.mark.parametrize("silent", [False, True])

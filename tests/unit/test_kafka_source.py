@@ -10,8 +10,10 @@ from apache_beam.io.restriction_trackers import OffsetRange
 from apache_beam.utils.timestamp import Timestamp
 from kafka.errors import KafkaTimeoutError
 
+from pipeline.contracts.errors import StateVersionError
 from pipeline.contracts.raw import RawRecord
 from pipeline.io import kafka_source, partition_reader
+from pipeline.io.coders import OffsetRangeCoder
 from pipeline.io.partition_reader import LogChangedError, PartitionReader
 
 
@@ -96,8 +98,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def read(reader: Reader) -> tuple[list[Any], Tracker, Watermark]:
-    tracker, watermark = Tracker(), Watermark()
+def read(
+    reader: Reader, watermark: Watermark | None = None
+) -> tuple[list[Any], Tracker, Watermark]:
+    tracker, watermark = Tracker(), watermark or Watermark()
     made = kafka_source._Read("nowhere:1", "articles")
     out = list(made._read(0, reader, tracker, watermark))  # type: ignore[arg-type]
     return out, tracker, watermark
@@ -141,6 +145,45 @@ def test_the_watermark_of_an_empty_poll_keeps_a_margin_from_what_the_broker_said
     _, _, watermark = read(reader)
 
     assert watermark.at == Timestamp(5_000.0 - kafka_source._MARGIN_SECONDS)
+
+
+def test_the_watermark_never_goes_back(clock: Clock) -> None:
+    # A clock that was set back, here or at the broker.
+    watermark = Watermark()
+    watermark.at = Timestamp(5_000)
+    reader = Reader(clock, [], quiet=60)
+    reader.complete = 4_000.0
+    read(reader, watermark)
+    read(Reader(clock, [records(7)], quiet=1), watermark)
+
+    assert watermark.at == Timestamp(5_000)
+
+
+def test_a_backlog_is_read_for_longer_than_what_trickles_in(clock: Clock) -> None:
+    def batches(size: int) -> int:
+        full = tuple(RawRecord(o, 1_000_000, b"x") for o in range(size))
+        return len(read(Reader(clock, [full] * 100, quiet=60))[0])
+
+    assert batches(500) > 3 * batches(5) > 0
+
+
+def test_a_range_is_split_only_where_the_reader_stands() -> None:
+    tracker = kafka_source._Tracker(OffsetRange(0, 2**62))
+    tracker.try_claim(9)
+
+    primary, residual = tracker.try_split(0.5)
+
+    assert (primary.start, primary.stop) == (0, 10)
+    assert (residual.start, residual.stop) == (10, 2**62)
+
+
+def test_the_engine_keeps_a_range_and_one_of_another_program_is_refused() -> None:
+    coder = OffsetRangeCoder()
+    encoded = coder.encode(OffsetRange(7, 2**62))
+
+    assert coder.decode(encoded) == OffsetRange(7, 2**62)
+    with pytest.raises(StateVersionError, match="source"):
+        coder.decode(b"\x09" + encoded[1:])
 
 
 def test_an_empty_poll_alone_moves_no_watermark(clock: Clock) -> None:
@@ -197,6 +240,8 @@ def test_a_bundle_that_fails_behind_the_source_leaves_no_connection(clock: Clock
     source = source_with(reader)
     out = source.process((0, 1), Tracker(), Watermark())
     next(out)
+    # Nobody else gets it meanwhile.
+    assert source._readers == {}
 
     out.close()  # type: ignore[attr-defined]
 

@@ -142,15 +142,19 @@ def clip(text: str, longest: int) -> str:
     return text if len(text) <= longest else text[: max(0, longest - 1)] + "…"
 
 
+def usual(alert: Alert) -> str:
+    """The expected count in a word or a number."""
+    return "almost none" if alert.expected < _ALMOST_NONE else f"{alert.expected:.1f}"
+
+
 def _summary(alert: Alert) -> str:
     stories = _count(alert.observed.independent, "independent story", "independent stories")
     again = ""
     if alert.observed.raw > alert.observed.independent:
         again = f" ({alert.observed.raw} articles with reprints)"
-    usual = "almost none" if alert.expected < _ALMOST_NONE else f"{alert.expected:.1f}"
     return (
         f"{stories} in {_span(alert.window_minutes)}{again}; "
-        f"usual is {usual}, at most {round(alert.upper, 1):g}."
+        f"usual is {usual(alert)}, at most {round(alert.upper, 1):g}."
     )
 
 

@@ -45,6 +45,7 @@ def list_alerts(
 
     Example: straitwatch alerts list --open --topic taiwan
     """
+    from connectors.desk.message import usual
     from connectors.desk.plain import clean
     from pipeline.contracts import codec
     from pipeline.contracts.records import AlertState
@@ -65,7 +66,7 @@ def list_alerts(
         typer.echo(
             f"{clean(a.alert_id, 128):<32}  {a.raised_at:%Y-%m-%d %H:%M}  {a.severity:<8}  "
             f"{a.state:<12}  {clean(a.topic, 30):<14}  rev {a.revision:<3} "
-            f"{a.observed.independent} stories, usual {a.expected:.1f}"
+            f"{a.observed.independent} stories, usual {usual(a)}"
         )
         for fate in failed.get(a.alert_id, ()):
             typer.echo(f"  {_told(fate)}")

@@ -377,6 +377,9 @@ def test_latency_is_measured_where_a_story_made_the_revision(bench: Bench) -> No
     assert read("straitwatch_desk_alert_to_delivered_seconds_sum") == 1
     assert read("straitwatch_desk_alert_to_delivered_seconds_count") == 1
     assert read("straitwatch_desk_published_to_delivered_seconds_count") == 1
+    newest = max(e.published_at for e in ALERT.evidence)
+    told = read("straitwatch_desk_published_to_delivered_seconds_sum")
+    assert told == (START - newest).total_seconds()
 
 
 def test_a_first_refusal_rises_from_nought(bench: Bench) -> None:

@@ -84,6 +84,19 @@ def test_what_is_over_tells_no_noughts() -> None:
     assert [name for name, _ in compose(over).facts] == ["Why", "Since", "Baseline"]
 
 
+@pytest.mark.parametrize(
+    ("minutes", "told"), [(20, "20 min"), (60, "1 h"), (90, "90 min"), (1440, "24 h")]
+)
+def test_a_window_is_told_in_hours_only_when_it_is_whole_hours(minutes: int, told: str) -> None:
+    assert f" in {told} (" in compose(replace(ALERT, window_minutes=minutes)).summary
+
+
+def test_ten_articles_are_shown_and_no_more() -> None:
+    long = compose(replace(ALERT, evidence=ALERT.evidence * 5))
+    assert len(long.items) == 10
+    assert as_html(long).count("<li") == 10
+
+
 def test_a_usual_count_of_almost_none_is_said_in_words() -> None:
     message = compose(replace(ALERT, expected=0.02, upper=1.0))
     assert message.summary.endswith("; usual is almost none, at most 1.")

@@ -172,6 +172,19 @@ def test_authors_are_few_and_each_once() -> None:
     assert len(found.authors) == limits.MAX_AUTHORS
 
 
+def test_the_markup_of_a_document_has_a_bound_for_all_its_fields_together() -> None:
+    markup = f"<description><![CDATA[{'<b>x</b>' * 12_000}]]></description>"
+    feed = parse(rss("".join(f"<item><title>{n}</title>{markup}</item>" for n in range(60))))
+    assert len(feed.articles) == 60
+    assert len(feed.articles[0].summary) > 9_000
+    assert feed.articles[-1].summary == ""
+
+
+def test_a_number_of_any_length_in_json_costs_no_article() -> None:
+    found = article('{"items": [{"title": "a", "content_text": "b", "id": %s}]}' % ("9" * 50_000))
+    assert found.guid is None
+
+
 # --- dates and flags
 
 
@@ -361,6 +374,25 @@ def test_bases_are_relative_to_one_another_and_to_the_document(
         url="https://a.example/dir/feed.xml",
     )
     assert found.link == link
+
+
+def test_of_several_links_atoms_first_page_counts_and_rss_last() -> None:
+    data, first, last = (
+        f"<link type='{t}' href='https://a.example/{n}'/>"
+        for n, t in enumerate(("application/json", "text/html", "text/html"))
+    )
+    atom = article(f"<feed><entry><title>a</title>{data}{first}{last}</entry></feed>")
+    assert atom.link == "https://a.example/1"
+    links = "<link>https://a.example/1</link><link>https://a.example/2</link>"
+    assert article(rss(f"<item><title>a</title>{links}</item>")).link == "https://a.example/2"
+
+
+def test_an_entrys_own_base_goes_before_its_feeds() -> None:
+    found = article(
+        "<feed xml:base='https://a.example/'><entry xml:base='https://b.example/x/'>"
+        "<title>a</title><link href='1'/></entry></feed>"
+    )
+    assert found.link == "https://b.example/x/1"
 
 
 def test_a_relation_may_be_written_as_an_address() -> None:

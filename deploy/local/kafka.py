@@ -62,6 +62,9 @@ group.initial.rebalance.delay.ms=0
 # given the old one up: 9 s by default.
 broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=1000
+# Else the controller writes a record of nothing, and waits for the disk, twice a second: decision
+# 0087. Its purpose is to show a cluster's controllers that one of them lags; here is only one.
+metadata.max.idle.interval.ms=0
 # Offsets of a desk that was off for a season are still there.
 offsets.retention.minutes=525600
 num.network.threads=2

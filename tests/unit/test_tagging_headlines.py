@@ -51,6 +51,16 @@ japan-china 2 商务部对原产于日本的二氯二氢硅发起反倾销立案
 japan-china 3 日本自卫队舰机对辽宁舰编队跟踪监视 国防部回应
 japan-china 1 北京批日本軍售鬆綁 踩戰後紅線
 japan-china 3 共軍無人機飛越與那國 日戰機升空
+japan-china 1 Beijing accuses Tokyo of stoking arms race after submarine launch
+japan-china 1 Japan lodges complaint over Chinese laser pointed at its plane
+japan-china 1 中国外務省報道局長「日本は火中の栗を拾うな」
+japan-china 2 中国、日本人研究者を国家安全危害の疑いで拘束
+japan-china 3 中国測量艦が屋久島沖の領海に侵入
+japan-china 0 日中首脳、互いに祝電 国交正常化の節目
+japan-china 1 自民議連の訪台に中国が抗議
+japan-china 1 国防部：日方炒作中国威胁 居心叵测
+japan-china 2 中方对日本个人采取制裁措施
+japan-china 1 日相供奉靖國 北京強烈抗議
 japan-china 2 China adds 20 Japanese defence firms to export control list
 japan-china 1 China's foreign ministry criticises Japan's record defence budget
 japan-china 0 Takaichi and Xi shake hands on sidelines of G20
@@ -115,6 +125,22 @@ taiwan 3 海軍磐石艦監控共艦 距基隆二十浬
 taiwan 0 民進黨初選民調出爐 現任者險勝
 taiwan 0 宏都拉斯新總統擬與台復交
 taiwan 0 年金改革釋憲 大法官判合憲
+taiwan 3 Taipei reports record number of Chinese naval vessels near island
+taiwan 2 Beijing issues arrest warrant for Taiwan lawmaker
+taiwan 1 Australian MPs urge stronger support for Taiwan, angering China
+taiwan 0 Guatemala's president begins state visit to Taiwan
+taiwan 0 Ruling DPP picks chair as local elections loom
+taiwan 3 台湾海峡で中国軍が実弾訓練、航行を制限
+taiwan 2 台湾の検察、中国のスパイとして元将校を起訴
+taiwan 1 中国、台湾のWHO参加を「断じて認めず」
+taiwan 0 台湾の新内閣発足、国防部長は留任
+taiwan 1 全国台联谴责赖清德"两国论"
+taiwan 3 我军机舰常态在台海周边战备巡航
+taiwan 0 第十六届海峡两岸青年论坛举行
+taiwan 2 前立委助理涉共諜 遭收押禁見
+taiwan 3 共軍福建艦通過台灣海峽 國軍全程監控
+taiwan 0 立院臨時會登場 朝野攻防國安修法
+taiwan 0 藍白主席會談 商2026合作
 taiwan 3 Taiwan detects 40 Chinese military aircraft in a day
 taiwan 3 China holds combat readiness patrol around island, Taipei says
 taiwan 2 US approves $2 billion missile sale to Taiwan
@@ -164,6 +190,7 @@ us-trade 0 Washington and Seoul finalise deal capping car tariffs at 15%
 us-trade 2 Beijing puts US defence contractors on unreliable entity list
 us-trade 2 Commerce Department opens national security probe into drone imports
 us-trade 2 US to revoke chip waivers for Korean plants in China
+us-trade 2 米大統領、映画に百%関税を再表明
 us-trade 1 関税響き純利益四割減、マツダ
 us-trade 0 米、牛肉やコーヒーの関税を撤廃
 us-trade 2 米、対中半導体製造装置の輸出規制を拡大
@@ -173,6 +200,21 @@ us-trade 2 美国宣布将对华船舶征收港口费
 us-trade 0 中美经贸中方牵头人何立峰同美财长视频通话
 us-trade 1 關稅壓境 農漁產外銷急尋出路
 us-trade 0 美取消香蕉、咖啡關稅
+us-trade 2 Trump orders 100% tariff on foreign films
+us-trade 1 US farm groups plead for end to trade war with China
+us-trade 0 Brussels and Washington agree outline of tariff accord
+us-trade 2 China curbs exports of gallium to United States
+us-trade 1 Appeals court hears challenge to president's emergency tariffs
+us-trade 2 米、ブラジルに五十%関税 大統領が書簡で通告
+us-trade 1 日本の自動車各社、米関税で計二兆円の減益
+us-trade 0 米中、首脳会談で関税下げに合意
+us-trade 2 米商務省、半導体設計ソフトの対中輸出を制限
+us-trade 2 美国将多家中国企业列入实体清单
+us-trade 1 商务部新闻发言人：美方做法破坏国际经贸秩序
+us-trade 0 中美元首通话 同意继续经贸谈判
+us-trade 2 川普宣布對進口家具課徵25%關稅
+us-trade 1 台灣工具機出口受美關稅拖累 連五黑
+us-trade 0 美韓敲定關稅細節 汽車降至15%
 us-trade 2 Trump slaps 25% tariff on imported trucks
 us-trade 2 China retaliates with duties on US farm goods
 us-trade 1 Tariffs push up prices for American shoppers, survey finds
@@ -259,6 +301,21 @@ none - 米大リーグのトレード、期限迫る
 none - 我国与秘鲁签署自贸协定升级议定书
 none - 印尼與歐盟簽經貿協定
 none - 美國職棒交易大限
+none - Japanese beef noodles chain expands in Chengdu
+none - Panda cub born at Beijing zoo
+none - 中国の新車販売、日系は三割減
+none - 中国人留学生、地方の祭りで神輿担ぐ
+none - 日本福冈发生列车脱轨
+none - Taiwan rail operator orders new trains
+none - Taiwanese shuttler reaches Jakarta semi-final
+none - 台湾でバス横転、観光客けが
+none - 台湾嘉义地震致房屋受损
+none - 台南市長視察登革熱防治
+none - 台北101跨年煙火門票開賣
+none - Kenya cuts tariffs on imported rice
+none - Wall Street rallies as inflation cools
+none - 英印、自由貿易協定に署名
+none - 越南與歐盟自貿協定滿五年
 none - Japanese carmakers lose ground in China's EV price war
 none - Japan's Emperor sends condolences after Sichuan quake
 none - Chinese man arrested in Osaka over phone scam

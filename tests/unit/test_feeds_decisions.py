@@ -26,6 +26,7 @@ from connectors.feeds.parse.model import (
 )
 from connectors.feeds.schedule import Pace
 from connectors.feeds.state.records import FeedRow, Seen, State
+from pipeline.contracts.clock import FakeClock
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 T = NOW.timestamp()
@@ -233,6 +234,33 @@ def test_own_hosts_are_not_spaced() -> None:
     hosts = Hosts(["127.0.0.1"])
     hosts.enter("127.0.0.1", T)
     assert hosts.wait("127.0.0.1", T) == 0
+
+
+def test_a_host_that_is_asked_no_more_is_forgotten() -> None:
+    hosts = Hosts()
+    for n in range(1000):
+        hosts.enter(f"h{n}", T)
+        hosts.leave(f"h{n}")
+    hosts.enter("last", T + 3600)
+    assert len(hosts._hosts) == 1
+
+
+class SetBack(FakeClock):
+    """A time of day that somebody sets back by an hour as time goes on."""
+
+    def now(self) -> datetime:
+        return super().now() - timedelta(hours=1 if self.monotonic() else 0)
+
+
+def test_a_turn_at_a_host_comes_although_the_time_of_day_is_set_back() -> None:
+    async def scene() -> None:
+        clock, hosts = SetBack(NOW), Hosts()
+        for _ in range(3):
+            await hosts.turn("h", clock)
+            hosts.leave("h")
+        assert 2.0 <= clock.monotonic() < 3.0
+
+    asyncio.run(scene())
 
 
 def test_the_operators_hosts_are_known_however_the_allow_list_writes_them() -> None:

@@ -151,3 +151,40 @@ def test_a_feed_that_had_nothing_new_since_we_know_it_is_not_quiet_for_ever() ->
     state, reason = health(row, T + 120)
     assert state is State.SILENT_ZERO
     assert "since we know it" in reason
+
+
+def test_silence_slows_the_polls_down_before_a_longer_gap_is_learned() -> None:
+    busy = replace(ROW, gap_s=60.0, last_new_at=T)
+    assert schedule.interval(busy, PACE, T, own=False) == 120
+    assert schedule.interval(busy, PACE, T + 4000, own=False) == 500
+
+
+def test_a_whole_answer_of_a_time_to_come_does_not_put_the_next_one_off() -> None:
+    assert schedule.is_full_due(replace(ROW, last_full_at=T + 365 * DAY), T)
+
+
+def test_no_chance_brings_a_poll_forward_of_the_shortest_interval() -> None:
+    poll = Poll(FEED, ROW, OK, None, None, None, full=False)
+    pauses = {
+        effect_of(poll, T, PACE, True, random.Random(n)).changes["interval_s"] for n in range(20)
+    }
+    assert min(pauses) == PACE.shortest < max(pauses)
+
+
+def test_a_feed_that_is_asked_twice_in_a_bucket_is_one_feed_asked() -> None:
+    for last, polled in ((T - 1, 1), (T, 0), (T + 100, 0)):
+        before = replace(ROW, last_polled_at=last, last_answer_at=T - 300)
+        effect = effect_of(
+            Poll(FEED, before, OK, None, None, None, full=False),
+            T + 200,
+            PACE,
+            False,
+            random.Random(1),
+        )
+        assert (effect.bucket, effect.polled, effect.answered) == (T, polled, 1)
+
+
+def test_a_fetch_that_lasted_makes_a_feed_a_slow_one_until_the_next() -> None:
+    slow = _row(ROW, replace(OK, seconds=schedule.SLOW_SECONDS + 0.1))
+    assert slow.slow
+    assert not _row(slow, replace(OK, seconds=schedule.SLOW_SECONDS)).slow

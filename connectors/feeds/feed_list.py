@@ -6,7 +6,6 @@ as ``file:line: message``, all of them at once.
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -250,7 +249,7 @@ def _check_group(value: Any) -> str | None:
 
 def _check_weight(value: Any) -> str | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and 0 < value <= 100:
+    if is_number and 0 < value <= 100:
         return None
     return "must be a number above 0 and up to 100"
 

@@ -10,6 +10,7 @@ import logging
 import random
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -112,9 +113,12 @@ class Dispatcher:
     def _attempt(self, row: OutboxRow, alert: Alert) -> Outcome:
         try:
             return self._channel.send(Envelope(alert, row.record))
-        except Exception as e:
-            # A plugin's fault must not end the desk, and the message is worth another attempt.
-            log.warning("%s failed in an unforeseen way", self._row.label, exc_info=e)
+        except Exception as e:  # noqa: BLE001 - a plugin
+            # A plugin's fault must not end the desk, and the message is worth another attempt. What
+            # the error says may hold the URL; where it happened does not.
+            where = "".join(traceback.format_tb(e.__traceback__))
+            name = type(e).__name__
+            log.warning("%s failed in an unforeseen way: %s\n%s", self._row.label, name, where)
             return Retry(f"a fault in the channel ({type(e).__name__})")
 
     def _settle(self, row: OutboxRow, alert: Alert, outcome: Outcome) -> None:

@@ -212,10 +212,15 @@ def test_a_channel_that_works_again_takes_what_waits_at_once(bench: Bench) -> No
     assert bench.store.outbox_counts() == {"sent": 5}
 
 
-def test_a_fault_in_a_plugin_is_an_attempt_like_any_other(bench: Bench) -> None:
+def test_a_fault_in_a_plugin_is_an_attempt_like_any_other_and_tells_no_secret(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
     bench.take(revision(1))
-    channel = FakeChannel(RuntimeError("plugin"))
+    channel = FakeChannel(RuntimeError("https://host/s3cret"))
     bench.work(bench.dispatcher(channel), timedelta(minutes=1))
+    assert "fake channel failed in an unforeseen way: RuntimeError" in caplog.text
+    assert "in send" in caplog.text
+    assert "s3cret" not in caplog.text
     assert bench.states() == ["sent"]
     assert bench.count("retry") == 1
 

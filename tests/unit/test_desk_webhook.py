@@ -155,12 +155,25 @@ def test_a_channel_keeps_its_id_when_the_password_changes_and_shows_no_secret() 
     first = channel_id("webhook", "https://u:one@h.example/x")
     assert first == channel_id("webhook", "https://u:two@h.example/x")
     assert first != channel_id("webhook", "https://u:one@h.example/y")
+    assert first != channel_id("webhook", "https://other:one@h.example/x")
     channel = WebhookChannel("https://u:hunter2@h.example/x?k=hunter2", SECRET, SystemClock())
     channel.close()
     assert "hunter2" not in str(channel.row)
 
 
-@pytest.mark.parametrize("url", ["https:///path", "http://[::1/x", "http://h:99999/x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https:///path",
+        "http://[::1/x",
+        "http://h:99999/x",
+        "http://a..b/x",
+        "http://xn--/x",
+        f"http://{'a' * 70}.example/x",
+        "http://h\N{SNOWMAN}.example/x",
+        "http://h.example/\0",
+    ],
+)
 def test_a_url_without_a_host_is_wrong_use(url: str) -> None:
     with pytest.raises(WrongChannel, match="host"):
         WebhookChannel(url, SECRET, SystemClock())

@@ -139,8 +139,12 @@ def _host(url: str) -> str:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError:
+        # As they will be used: else each attempt would fail, for a day.
+        httpx.URL(url).host.encode("idna")
+    except (ValueError, httpx.InvalidURL):
         host, port = None, None
     if not host:
-        raise WrongChannel("STRAITWATCH_CHANNELS: a webhook needs a host, as in https://host/path")
+        raise WrongChannel(
+            "STRAITWATCH_CHANNELS: a webhook needs a host that can be, as in https://host/path"
+        )
     return f"{host}:{port}" if port else host

@@ -15,6 +15,7 @@ from sqlalchemy import inspect
 
 from connectors.bus.base import Publisher, Start, Subscriber
 from connectors.bus.memory import MemoryBus, MemoryPublisher, MemorySubscriber
+from connectors.desk import service
 from connectors.desk.archive import Archive
 from connectors.desk.channels.base import Channel, ChannelKind, Envelope, Outcome, Sent
 from connectors.desk.channels.console import ConsoleChannel
@@ -31,7 +32,7 @@ from connectors.desk.service import GROUP, Bus, Desk
 from connectors.desk.store import ChannelRow, Store
 from pipeline.contracts import codec
 from pipeline.contracts.clock import SystemClock
-from pipeline.contracts.records import Alert, DeadLetter, Series, SeriesPoint
+from pipeline.contracts.records import Alert, AlertState, DeadLetter, Series, SeriesPoint
 from pipeline.contracts.topics import ALERTS, DEAD_LETTERS, SERIES, topic_specs
 from tests.golden.desk.alert import ALERT
 
@@ -236,6 +237,20 @@ def test_prometheus_sees_the_newest_bucket_of_each_series(running: Running) -> N
     assert f"straitwatch_series_expected{{{labels}}} 1.5" in text
     assert 'straitwatch_series_by_language{language="ja",series="escalation"' in text
     assert 'straitwatch_series_by_level{level="0",series="escalation",topic="taiwan"} 0.0' in text
+
+
+def test_an_alert_that_is_over_is_open_no_longer_on_the_page(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_GAUGE_SECONDS", 0.05)
+    desk = running.start(Recorder("one"))
+    read = desk.metrics.registry.get_sample_value
+    labels = {"topic": ALERT.topic, "severity": ALERT.severity.value}
+
+    running.send(replace(ALERT, revision=1))
+    until(lambda: read("straitwatch_desk_open_alerts", labels) == 1)
+    running.send(replace(ALERT, revision=2, state=AlertState.CLOSED))
+    until(lambda: read("straitwatch_desk_open_alerts", labels) == 0)
 
 
 def test_the_archive_reads_beside_a_desk_at_work(running: Running) -> None:

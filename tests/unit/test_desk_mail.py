@@ -33,6 +33,7 @@ class Smtp(socketserver.StreamRequestHandler):
 
     rcpt: ClassVar[str] = "250 ok"
     goodbye: ClassVar[str] = "221 bye"
+    hello: ClassVar[str] = "250 ok"
     mails: ClassVar[list[tuple[str, EmailMessage]]] = []
 
     def handle(self) -> None:
@@ -40,7 +41,11 @@ class Smtp(socketserver.StreamRequestHandler):
         to = ""
         while line := self.rfile.readline().decode().strip():
             verb = line.split(":")[0].split(" ")[0].upper()
-            if verb == "RCPT":
+            if verb == "EHLO":
+                self._say(self.hello)
+            elif verb == "AUTH":
+                self._say("535 wrong password hunter2")
+            elif verb == "RCPT":
                 to = line.partition("<")[2].partition(">")[0]
                 self._say(self.rcpt)
             elif verb == "DATA":
@@ -70,6 +75,7 @@ def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setattr(Smtp, "mails", [])
     monkeypatch.setattr(Smtp, "rcpt", "250 ok")
     monkeypatch.setattr(Smtp, "goodbye", "221 bye")
+    monkeypatch.setattr(Smtp, "hello", "250 ok")
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Smtp) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -103,6 +109,7 @@ def test_revisions_thread_and_an_attempt_again_has_the_same_id(url: str) -> None
     first, second, again, third = (mail for _, mail in Smtp.mails)
     assert first["References"] is None
     assert second["References"] == third["References"] == first["Message-ID"]
+    assert second["In-Reply-To"] == third["In-Reply-To"] == first["Message-ID"]
     assert again["Message-ID"] == second["Message-ID"] != third["Message-ID"]
 
 
@@ -144,6 +151,28 @@ def test_a_mail_that_is_taken_is_sent_however_the_server_says_goodbye(
     monkeypatch.setattr(Smtp, "goodbye", "421 too busy to part")
     assert only(url).send(envelope()) == Sent()
     assert len(Smtp.mails) == 1
+
+
+def test_a_login_that_is_not_taken_is_tried_again_and_named_without_the_password(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Smtp, "hello", "250-test\r\n250 AUTH PLAIN")
+    outcome = only(url.replace("://", "://ana:hunter2@")).send(envelope())
+    assert outcome == Retry("SMTP 535: the server does not take the login")
+
+
+def test_where_encryption_is_wanted_nothing_goes_without_it(url: str) -> None:
+    outcome = only(f"{url}&mode=starttls".replace("mailto:", "mailtos:")).send(envelope())
+    assert isinstance(outcome, Retry)
+    assert Smtp.mails == []
+
+
+def test_a_recipients_name_stands_in_the_mail(url: str) -> None:
+    channels = mail_channels(f"{url}&cc=Bo%20Lee%3Cbo@x.example%3E", SystemClock())
+    channels[-1].send(envelope())
+    assert [(to, mail["To"]) for to, mail in Smtp.mails] == [
+        ("bo@x.example", "Bo Lee <bo@x.example>")
+    ]
 
 
 def test_no_server_is_worth_another_attempt() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -142,6 +144,25 @@ def test_a_service_that_would_drop_what_opens_no_alert_is_not_taken(scheme: str)
     with pytest.raises(WrongChannel, match="action=new"):
         ServiceChannel(key)
     ServiceChannel(f"{key}?action=new")
+
+
+def test_a_failure_is_told_with_its_own_reason_and_no_other_channels(
+    caught: Caught, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = ServiceChannel(SERVICES["discord"])
+    caught.status = 500
+    request = caught.request
+
+    def beside(url: str, **how: Any) -> requests.Response:
+        other = threading.Thread(target=logging.getLogger("apprise").warning, args=("another's",))
+        other.start()
+        other.join()
+        return request(url, **how)
+
+    monkeypatch.setattr(caught, "request", beside)
+    outcome = channel.send(Envelope(ALERT, b""))
+    assert isinstance(outcome, Retry)
+    assert "Discord" in outcome.reason
 
 
 def test_a_text_message_holds_title_and_count_whole(caught: Caught) -> None:

@@ -281,6 +281,16 @@ def test_after_a_clock_that_was_an_hour_ahead_each_feed_waits_its_own_pause_and_
     assert [r.feed_id for r in store.claim(NOW + 86_400, 10)] == ["f0", "f1"]
 
 
+def test_a_server_that_asked_for_a_day_of_patience_has_it_to_the_second(store: FeedStore) -> None:
+    store.sync_list(_feeds(1), NOW, 0)
+    store.claim(NOW, 1)
+    changes = {"next_poll_at": NOW + 86_400, "interval_s": 86_400.0}
+    store.complete([replace(_poll("f0", "p", **changes), messages=())])
+    store.beat(NOW + 3_600)
+    assert store.claim(NOW + 86_399, 1) == []
+    assert len(store.claim(NOW + 86_400, 1)) == 1
+
+
 def test_the_journal_of_a_dead_connector_is_taken_over(engine: sa.Engine, store: FeedStore) -> None:
     store.sync_list(_feeds(1), NOW, 0)
     store.claim(NOW, 1)
@@ -421,18 +431,26 @@ def test_the_status_adds_up_over_polls_and_is_told_once(store: FeedStore) -> Non
     assert status.until() == 600
 
 
+@pytest.mark.parametrize("between", [True, False], ids=["before it is noted", "afterwards"])
+@pytest.mark.parametrize("more", ["polled", "answered", "articles"])
 def test_what_a_late_poll_adds_to_a_bucket_is_told_with_all_that_was_told_before(
-    store: FeedStore,
+    store: FeedStore, more: str, between: bool
 ) -> None:
     status = StatusStore(store)
     store.sync_list(_feeds(2), NOW, 0)
     store.claim(NOW, 2)
     store.complete([replace(_poll("f0", "p"), messages=())])
     rows = status.due(600, NOW)
-    # Before it is noted that the first part was told.
-    store.complete([replace(_poll("f1", "q"), messages=())])
+    nothing = {"polled": 0, "answered": 0, "articles": 0}
+    effect = replace(_poll("f1", "q").effect, **nothing | {more: 1})
+    if between:
+        store.complete([FinishedPoll("q", effect)])
     status.told(600, rows)
-    assert status.due(600, NOW) == [StatusRow(300, "g0", "one", 2, 2, 2)]
+    if not between:
+        assert status.due(600, NOW) == []
+        store.complete([FinishedPoll("q", effect)])
+    (row,) = status.due(600, NOW)
+    assert row == replace(StatusRow(300, "g0", "one", 1, 1, 1), **{more: 2})
 
 
 def test_what_was_told_is_forgotten_after_a_day(engine: sa.Engine, store: FeedStore) -> None:

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from connectors.bus.memory import MemoryPublisher
-from connectors.feeds.effects import BUCKET_SECONDS
-from connectors.feeds.feed_list import Feed, FeedList
 from connectors.feeds.hosts import Hosts
-from connectors.feeds.state.database import open_database, sqlite_url
+from connectors.feeds.parse.model import ParsedFeed
 from connectors.feeds.state.records import State
-from connectors.feeds.state.status_rows import StatusStore
 from connectors.feeds.state.store import FeedStore
-from connectors.feeds.status import StatusReporter
-from pipeline.contracts.clock import FakeClock, SystemClock
-from pipeline.contracts.codec import decode
-from pipeline.contracts.records import FeedStatus
-from pipeline.contracts.topics import ARTICLES, FEEDS
+from pipeline.contracts.clock import SystemClock
+from pipeline.contracts.topics import ARTICLES
 from tests.integration.feeds_rig import DirectParser
 from tests.integration.feeds_rig import articles_on as _articles
 from tests.integration.feeds_rig import new_bus as _bus
@@ -256,31 +249,28 @@ def test_a_fault_of_our_own_in_one_poll_stops_no_other(
     asyncio.run(scene())
 
 
-def test_what_a_crash_left_untold_is_told_again_in_the_same_words(tmp_path: Path) -> None:
+def test_a_document_of_the_same_bytes_is_not_parsed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[bytes] = []
+
+    class NotingParser(DirectParser):
+        async def parse(self, data: bytes, *known: Any, **more: Any) -> ParsedFeed:
+            parsed.append(data)
+            return await super().parse(data, *known, **more)
+
+    monkeypatch.setattr("tests.integration.feeds_rig.DirectParser", NotingParser)
+
     async def scene() -> None:
-        bus = _bus()
         async with Site() as site:
             site.put("/rss", rss(("1", "Bridge opens")))
-            async with _running(tmp_path, bus, site, "/rss") as connector:
-                await _until(lambda: connector.store.totals().accepted == 1, "one article")
-            store = FeedStore(open_database(sqlite_url(tmp_path)))
-            clock = FakeClock(SystemClock().now() + timedelta(seconds=BUCKET_SECONDS + 5))
-            with ThreadPoolExecutor(1) as database:
-                reporter = StatusReporter(store, MemoryPublisher(bus), database, clock)
-                with pytest.MonkeyPatch.context() as patch:
-                    patch.setattr(StatusStore, "told", _crash)
-                    with pytest.raises(RuntimeError):
-                        await reporter.report()
-                first = _values(bus, FEEDS)
-                assert await reporter.report() == len(first)
-                assert _values(bus, FEEDS) == first + first
-                assert await reporter.report() == 0
+            async with _running(tmp_path, _bus(), site, "/rss"):
+                await _until(lambda: len(site.requests) > 3, "several polls")
+                assert len(parsed) == 1
+                site.put("/rss", rss(("1", "Bridge opens"), ("2", "Bridge closes")))
+                await _until(lambda: len(parsed) == 2, "other bytes are parsed")
 
     asyncio.run(scene())
-
-
-def _crash(*_: object) -> None:
-    raise RuntimeError("broken on purpose")
 
 
 class SetClock(SystemClock):
@@ -306,54 +296,6 @@ def test_a_clock_that_is_set_back_by_an_hour_stops_nobody(tmp_path: Path) -> Non
                 clock.ahead = timedelta(0)
                 asked = len(site.requests)
                 await _until(lambda: len(site.requests) > asked + 1, "it goes on")
-
-    asyncio.run(scene())
-
-
-def test_buckets_are_told_again_after_a_clock_that_was_ahead(tmp_path: Path) -> None:
-    async def scene() -> None:
-        bus = _bus()
-        store = FeedStore(open_database(sqlite_url(tmp_path)))
-        now = SystemClock().now()
-        store.start(now.timestamp())
-        store.sync_list(FeedList((Feed("f", "https://outlet.example/rss"),)), now.timestamp(), 0)
-        with ThreadPoolExecutor(1) as database:
-            for ahead in (timedelta(days=1), timedelta(0)):
-                clock = FakeClock(now + ahead)
-                assert await StatusReporter(store, MemoryPublisher(bus), database, clock).report()
-
-    asyncio.run(scene())
-
-
-def test_every_group_is_told_of_every_five_minutes_also_when_nothing_was_asked(
-    tmp_path: Path,
-) -> None:
-    async def scene() -> None:
-        bus = _bus()
-        async with Site() as site:
-            site.put("/rss", rss(("1", "Bridge opens")))
-            async with _running(tmp_path, bus, site, "/rss") as connector:
-                await _until(lambda: connector.store.totals().accepted == 1, "one article")
-                await _until(lambda: len(site.requests) > 3, "several polls")
-            store = FeedStore(open_database(sqlite_url(tmp_path)))
-            now = SystemClock().now()
-            with ThreadPoolExecutor(1) as database:
-                clock = FakeClock(now)
-                reporter = StatusReporter(store, MemoryPublisher(bus), database, clock)
-                await reporter.report()
-                clock.advance(BUCKET_SECONDS + 5)
-                await reporter.report()
-                clock.advance(BUCKET_SECONDS)
-                await reporter.report()
-                assert await reporter.report() == 0
-        told = [decode(FeedStatus, v) for v in _values(bus, FEEDS)]
-        assert [s.bucket for s in told] == sorted({s.bucket for s in told})
-        assert {(s.group, s.feeds) for s in told} == {("en", 1)}
-        # What a feed published before we met it is its past.
-        assert sum(s.articles for s in told) == 0
-        # Many polls of one feed in a bucket are one feed asked.
-        assert 1 <= sum(s.polled for s in told) <= 2
-        assert (told[-1].polled, told[-1].answered, told[-1].articles) == (0, 0, 0)
 
     asyncio.run(scene())
 

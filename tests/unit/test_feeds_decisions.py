@@ -84,6 +84,9 @@ def test_another_stated_date_is_an_edit_unless_the_feed_dates_everything_anew() 
     assert one.updated == 1
     every = accept(FEED, _document(*(_entry(n, published=moved_on) for n in "abcd")), known, NOW)
     assert (every.updated, every.duplicates) == (0, 4)
+    # Two entries are no crowd: both may have been edited.
+    both = accept(FEED, _document(*(_entry(n, published=moved_on) for n in "ab")), known, NOW)
+    assert (both.updated, both.duplicates) == (2, 0)
 
 
 def test_an_entry_that_stays_is_noted_once_a_day_and_no_more() -> None:

@@ -246,6 +246,8 @@ def test_an_alert_that_is_over_is_open_no_longer_on_the_page(
     desk = running.start(Recorder("one"))
     read = desk.metrics.registry.get_sample_value
     labels = {"topic": ALERT.topic, "severity": ALERT.severity.value}
+    refused = {"channel": "webhook", "outcome": "refused"}
+    until(lambda: read("straitwatch_desk_deliveries_total", refused) == 0)
 
     running.send(replace(ALERT, revision=1))
     until(lambda: read("straitwatch_desk_open_alerts", labels) == 1)

@@ -69,6 +69,33 @@ def test_an_alert_that_is_not_there_is_not_found() -> None:
 
 
 @pytest.mark.usefixtures("_tables")
+def test_the_latest_come_first_and_a_topic_and_a_number_are_kept_to(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = open_database(database_url(home, None))
+    alerts = [
+        replace(
+            ALERT,
+            alert_id=f"a{n}",
+            topic=("taiwan", "us-trade")[n % 2],
+            raised_at=ALERT.raised_at + timedelta(hours=n),
+        )
+        for n in range(5)
+    ]
+    Store(engine).take(alerts, (), ALERT.revised_at)
+    engine.dispose()
+
+    def listed(topic: str | None, limit: int) -> list[str]:
+        list_alerts(topic, limit)
+        return [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+
+    assert listed(None, 20) == ["a4", "a3", "a2", "a1", "a0"]
+    assert listed(None, 2) == ["a4", "a3"]
+    assert listed("us-trade", 20) == ["a3", "a1"]
+    assert listed("taiwan", 1) == ["a4"]
+
+
+@pytest.mark.usefixtures("_tables")
 def test_an_argument_that_is_no_text_is_not_found(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Refused, match="no alert begins with \ufffd"):
         show("\udcff")

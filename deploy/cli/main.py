@@ -49,6 +49,8 @@ def main() -> None:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        # None: colours where somebody looks at them (https://no-color.org).
+        context_settings={"color": False if os.environ.get("NO_COLOR") else None},
     )
     app.callback()(_root)
     for module in _wanted(sys.argv[1:]):

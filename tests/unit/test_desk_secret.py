@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -28,6 +29,18 @@ def test_two_homes_have_two_secrets(tmp_path: Path) -> None:
 def test_a_configured_one_is_used_and_nothing_is_written(tmp_path: Path) -> None:
     assert webhook_secret(tmp_path, "whsec_c2VjcmV0") == "whsec_c2VjcmV0"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_that_make_one_at_once_the_quicker_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def beaten(_: Path, there: Path) -> None:
+        there.write_text("whsec_c2VjcmV0\n")
+        raise FileExistsError
+
+    monkeypatch.setattr(os, "link", beaten)
+    assert webhook_secret(tmp_path, None) == "whsec_c2VjcmV0"
+    assert [p.name for p in tmp_path.iterdir()] == [FILE_NAME]
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_###", "c2VjcmV0", "whsec_é"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from importlib.metadata import version
@@ -36,6 +37,23 @@ def test_a_terminal_that_cannot_show_a_sign_gets_an_escape() -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "\\u65e5\\u672c" in done.stdout
+
+
+@pytest.mark.parametrize(("set_to", "coloured"), [("1", False), ("", True)])
+def test_a_terminal_is_shown_colours_unless_no_color_is_set(set_to: str, coloured: bool) -> None:
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [*_STRAITWATCH, "topics", "explain", "Tokyo protests to Beijing"],
+        stdout=theirs,
+        check=False,
+        env=os.environ | {"NO_COLOR": set_to},
+    )
+    os.close(theirs)
+    said = os.read(ours, 65_536)
+    os.close(ours)
+
+    assert done.returncode == 0
+    assert (b"\x1b[" in said) == coloured
 
 
 def test_the_version_is_that_of_the_package() -> None:

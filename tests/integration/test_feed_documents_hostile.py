@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.feeds.parse import document
+from connectors.feeds.parse import document, loose
 from connectors.feeds.parse.model import ParsedFeed
 from tests.property import test_feed_any_bytes as any_bytes
 
@@ -178,6 +178,13 @@ def test_no_file_is_read_whatever_a_doctype_says(
     title = "A &s; &v; <x:include xmlns:x='http://www.w3.org/2001/XInclude' href='{}'/>"
     feed = parsed(rss(item(title.format(address)), before=before).encode(encoding))
     assert all(SECRET not in a.title and SECRET[::-1] not in a.title for a in feed.articles)
+
+
+def test_what_is_too_large_for_the_last_resort_is_not_given_to_it() -> None:
+    entry = "<rss><channel><item><title>a</title>"
+    assert loose.read(entry + "x" * 1_000, 10) is not None
+    assert loose.read(entry + "x" * 3_000_000, 10) is None
+    assert loose.read(entry + "<b>" * 120_000, 10) is None
 
 
 NO_FEED = {

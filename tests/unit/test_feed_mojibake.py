@@ -28,7 +28,7 @@ def test_what_was_decoded_wrongly_is_put_right(original: str, charset: str) -> N
     [
         *("plain", "déjà vu", "à", "Ãrea", "São Paulo", "L’été", "Über", "naïve café"),
         *("首都の議会は決議案を可決した", "外交部发言人表示强烈不满", "國防部公布軍機動態", "ｶﾀｶﾅ"),
-        *("Центробанк повысил ставку", "서울 발표", "浣", "日経平均株価"),
+        *("Центробанк повысил ставку", "서울 발표", "浣", "脿", "日経平均株価"),
     ],
 )
 def test_what_was_decoded_rightly_stays(text: str) -> None:

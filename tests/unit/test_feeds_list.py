@@ -67,6 +67,8 @@ def test_a_source_of_an_archive_is_found_by_url_and_by_publisher() -> None:
         ("\n[[feed]]\nurl = 'ftp://outlet.example/'\n", 3, "only http and https"),
         ("[[feed]]\nurl = 'https://a.example/'\ncolour = 'red'\n", 3, "no field of a feed"),
         ("[[feed]]\nurl = 'https://a.example/'\nweight = -1\n", 3, "above 0"),
+        ("[[feed]]\nurl = 'https://a.example/'\nweight = nan\n", 3, "above 0"),
+        ("[[feed]]\nurl = 'https://a.example/'\nweight = inf\n", 3, "above 0"),
         ("[[feed]]\nurl = 'https://a.example/'\nenabled = 'yes'\n", 3, "true or false"),
         ("[[feed]]\nurl = 'https://a.example/'\ngroup = 'East Asia'\n", 3, "label of metrics"),
         ("[[feed]]\nurl = 'https://a.example/'\nlanguage = 'English!'\n", 3, "language tag"),

@@ -21,7 +21,8 @@ from standardwebhooks import Webhook
 from connectors.bus.kafka import KafkaPublisher
 from connectors.bus.topics import ensure_topics
 from pipeline.contracts import codec
-from pipeline.contracts.topics import ALERTS, topic_specs
+from pipeline.contracts.records import DeadLetter, DeadReason
+from pipeline.contracts.topics import ALERTS, DEAD_LETTERS, topic_specs
 from tests.golden.desk.alert import ALERT
 
 SECRET = "whsec_c3RyYWl0d2F0Y2gtdGVzdC1zZWNyZXQtMzItYnl0ZXM="
@@ -127,6 +128,28 @@ def test_a_desk_that_is_killed_again_and_again_loses_nothing(
     out = tmp_path / "all.jsonl"
     assert straitwatch(tmp_path, "alerts", "export", "--out", str(out)).returncode == 0
     assert len(out.read_bytes().splitlines()) == sent
+
+
+@pytest.mark.kafka
+def test_a_dead_letter_is_read_out_of_kafka(kafka_bootstrap: str, tmp_path: Path) -> None:
+    ensure_topics(kafka_bootstrap, topic_specs())
+    letter = DeadLetter(
+        "desk", DeadReason.NOT_JSON, str(tmp_path), ALERTS, 0, 5, b"junk", ALERT.revised_at
+    )
+    publisher = KafkaPublisher(kafka_bootstrap, client_id="test")
+    publisher.send(DEAD_LETTERS, ALERTS.encode(), codec.encode(letter))
+    publisher.flush(WAIT)
+    publisher.close()
+
+    done = straitwatch(
+        tmp_path,
+        *("articles", "dead-letters", "--out", "/dev/stdout"),
+        KAFKA_BOOTSTRAP=kafka_bootstrap,
+    )
+    assert done.returncode == 0, done.stderr
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    (ours,) = [line for line in told if line["error"] == letter.error]
+    assert (ours["step"], ours["offset"], ours["text"]) == ("desk", 5, "junk")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pty
 import subprocess
@@ -10,6 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import typer
+
+from deploy.cli.main import COMMANDS
 
 _STRAITWATCH = [sys.executable, "-m", "deploy.cli"]
 
@@ -60,3 +64,23 @@ def test_the_version_is_that_of_the_package() -> None:
     done = subprocess.run([*_STRAITWATCH, "--version"], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout.strip()) == (0, version("straitwatch"))
+
+
+def test_every_command_shows_an_example_and_every_option_says_what_it_is() -> None:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    for module in dict.fromkeys(COMMANDS.values()):
+        importlib.import_module(f"deploy.cli.{module}").register(app)
+    wrong = []
+    groups = [("straitwatch", typer.main.get_command(app))]
+    for path, command in groups:
+        if inner := getattr(command, "commands", None):
+            groups += [(f"{path} {name}", each) for name, each in inner.items()]
+        elif path not in (command.help or "").partition("Example: ")[2]:
+            wrong.append(path)
+        wrong += [
+            f"{path} {option.name}"
+            for option in command.params
+            if option.param_type_name == "option" and not getattr(option, "help", None)
+        ]
+    assert wrong == []

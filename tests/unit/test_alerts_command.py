@@ -96,6 +96,37 @@ def test_the_latest_come_first_and_a_topic_and_a_number_are_kept_to(
 
 
 @pytest.mark.usefixtures("_tables")
+def test_an_alert_is_shown_by_its_id_or_a_beginning_that_no_other_has(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = open_database(database_url(home, None))
+    store = Store(engine)
+    gone = ChannelRow("gone", ChannelKind.WEBHOOK, "gone")
+    store.start((gone,), ALERT.revised_at)
+    alerts = [replace(ALERT, alert_id=i, revision=r) for i in ("ab", "abc") for r in (1, 2)]
+    store.take(alerts, (gone,), ALERT.revised_at)
+    store.start(CHANNELS, ALERT.revised_at)
+    engine.dispose()
+
+    def shown(start: str, revision: int | None = None) -> Alert:
+        show(start, revision, as_json=True)
+        return codec.decode(Alert, capsys.readouterr().out.encode())
+
+    assert shown("ab") == alerts[1], "the whole id, though it begins another's"
+    assert shown("abc", 1) == alerts[2]
+    with pytest.raises(Refused, match="several alerts begin with a: ab, abc"):
+        shown("a")
+    with pytest.raises(Refused, match="has no revision 3; it has 1 to 2"):
+        shown("ab", 3)
+
+    show("abc")
+    text = capsys.readouterr().out
+    assert "  2  gone: dropped at " in text
+    assert text.endswith("the channel is no longer configured\n")
+    assert "Held back\n  1  gone at " in text
+
+
+@pytest.mark.usefixtures("_tables")
 def test_an_argument_that_is_no_text_is_not_found(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(Refused, match="no alert begins with \ufffd"):
         show("\udcff")

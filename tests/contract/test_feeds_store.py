@@ -3,90 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
 from connectors.feeds import migrations
-from connectors.feeds.feed_list import Feed, FeedList
+from connectors.feeds.feed_list import FeedList
 from connectors.feeds.state.database import open_database, sqlite_url
 from connectors.feeds.state.records import (
     REFRESH_SEEN,
-    Effect,
-    FinishedPoll,
-    Outgoing,
-    Seen,
-    StatusRow,
 )
-from connectors.feeds.state.status_rows import KEEP_TOLD, StatusStore
 from connectors.feeds.state.store import (
     LEASE_SECONDS,
     LONGEST_PUT_OFF,
     NUDGE_SPACING,
     FeedStore,
 )
-from connectors.feeds.state.tables import METADATA, STATUS
-
-NOW = 1_800_000_000.0
-
-
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], scope="module"
-)
-def engine(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[sa.Engine]:
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path_factory.mktemp("store"))
-    else:
-        url = request.getfixturevalue("postgres_url")
-    engine = open_database(url)
-    if request.param == "sqlite":
-        # The promises are the same without waiting for the disk.
-        engine.dispose()
-        sa.event.listen(engine, "connect", lambda c, _: c.execute("PRAGMA synchronous=OFF"))
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def store(engine: sa.Engine) -> FeedStore:
-    with engine.connect().execution_options(write=True) as c, c.begin():
-        for table in METADATA.sorted_tables:
-            c.execute(sa.delete(table))
-    store = FeedStore(engine, "one")
-    store.start(NOW)
-    return store
-
-
-def _feeds(count: int) -> FeedList:
-    return FeedList(
-        tuple(
-            Feed(f"f{n}", f"https://a:secret@outlet{n}.example/rss", group=f"g{n % 2}")
-            for n in range(count)
-        )
-    )
-
-
-def _poll(feed_id: str, poll_id: str, articles: int = 1, **changes: object) -> FinishedPoll:
-    effect = Effect(
-        feed_id,
-        {"etag": '"1"', "next_poll_at": NOW + 60} | changes,
-        (Seen("a", "d", 0, NOW),),
-        (("fetched", 3), ("accepted", articles), ("duplicates", 2), ("rejected:no_text", 1)),
-        bucket=300,
-        group="g0",
-        polled=1,
-        answered=1,
-        articles=articles,
-    )
-    messages = tuple(Outgoing(b"k%d" % n, b"\x00v%d" % n) for n in range(articles))
-    return FinishedPoll(poll_id, effect, messages)
+from connectors.feeds.state.tables import METADATA
+from tests.contract.feeds_stores import NOW
+from tests.contract.feeds_stores import feeds as _feeds
+from tests.contract.feeds_stores import poll as _poll
 
 
 def test_the_migrated_tables_are_the_ones_in_the_code(engine: sa.Engine) -> None:
@@ -417,71 +356,3 @@ def test_entries_of_a_document_that_did_not_change_for_months_stay_known(store: 
     assert store.prune(NOW + 90 * 86_400) == 0
     store.sync_list(FeedList(), NOW, 0)
     assert store.prune(NOW + 90 * 86_400) == 1
-
-
-def test_the_status_adds_up_over_polls_and_is_told_once(store: FeedStore) -> None:
-    status = StatusStore(store)
-    store.sync_list(_feeds(2), NOW, 0)
-    store.claim(NOW, 2)
-    store.complete([replace(_poll("f0", "p"), messages=()), replace(_poll("f1", "q"), messages=())])
-    rows = status.due(301, NOW)
-    assert rows == [StatusRow(300, "g0", "one", 2, 2, 2)]
-    status.told(600, rows)
-    assert status.due(10**9, NOW) == []
-    assert status.until() == 600
-
-
-@pytest.mark.parametrize("between", [True, False], ids=["before it is noted", "afterwards"])
-@pytest.mark.parametrize("more", ["polled", "answered", "articles"])
-def test_what_a_late_poll_adds_to_a_bucket_is_told_with_all_that_was_told_before(
-    store: FeedStore, more: str, between: bool
-) -> None:
-    status = StatusStore(store)
-    store.sync_list(_feeds(2), NOW, 0)
-    store.claim(NOW, 2)
-    store.complete([replace(_poll("f0", "p"), messages=())])
-    rows = status.due(600, NOW)
-    nothing = {"polled": 0, "answered": 0, "articles": 0}
-    effect = replace(_poll("f1", "q").effect, **nothing | {more: 1})
-    if between:
-        store.complete([FinishedPoll("q", effect)])
-    status.told(600, rows)
-    if not between:
-        assert status.due(600, NOW) == []
-        store.complete([FinishedPoll("q", effect)])
-    (row,) = status.due(600, NOW)
-    assert row == replace(StatusRow(300, "g0", "one", 1, 1, 1), **{more: 2})
-
-
-def test_what_was_told_is_forgotten_after_a_day(engine: sa.Engine, store: FeedStore) -> None:
-    status = StatusStore(store)
-    store.sync_list(_feeds(1), NOW, 0)
-    store.claim(NOW, 1)
-    store.complete([replace(_poll("f0", "p"), messages=())])
-    status.told(600, status.due(600, NOW))
-    for until, left in ((300 + KEEP_TOLD, 1), (301 + KEEP_TOLD, 0)):
-        status.told(until, ())
-        with engine.connect() as c:
-            assert c.execute(sa.select(sa.func.count()).select_from(STATUS)).scalar() == left
-
-
-def test_what_a_dead_connector_did_not_tell_is_told_in_its_name_by_one_that_lives(
-    engine: sa.Engine, store: FeedStore
-) -> None:
-    other = FeedStore(engine, "two")
-    other.start(NOW)
-    store.sync_list(_feeds(3), NOW, 0)
-    store.claim(NOW, 3)
-    polls = [replace(_poll(f"f{n}", f"p{n}"), messages=()) for n in range(3)]
-    store.complete(polls[:2])
-    store.release()
-    other.claim(NOW, 3)
-    other.complete(polls[2:])
-    own, left = StatusRow(300, "g0", "two", 1, 1, 1), StatusRow(300, "g0", "one", 2, 2, 2)
-    status = StatusStore(other)
-    other.beat(NOW + LEASE_SECONDS + 1)
-    assert status.due(301, NOW + LEASE_SECONDS - 1) == [own]
-    rows = status.due(301, NOW + LEASE_SECONDS + 1)
-    assert sorted(rows, key=lambda r: r.owner) == [left, own]
-    status.told(600, rows)
-    assert StatusStore(store).due(301, NOW) == []

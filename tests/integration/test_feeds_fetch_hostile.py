@@ -176,7 +176,7 @@ def test_a_bomb_that_grows_in_our_hands_gives_all_others_their_turn(
             finally:
                 task.cancel()
 
-    monkeypatch.setattr("connectors.feeds.http.fetch.decoder_for", Watched)
+    monkeypatch.setattr("connectors.feeds.http.body.decoder_for", Watched)
     assert asyncio.run(scene()).outcome is Outcome.OK
     assert len(seen) > 10
 

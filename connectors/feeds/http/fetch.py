@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -17,13 +16,9 @@ import httpcore
 from connectors.feeds.errors import AddressError, BlockedError, NoHttpError
 from connectors.feeds.http import headers as http_headers
 from connectors.feeds.http.address import Address, parse_address
-from connectors.feeds.http.client import Client, Patience, pieces
-from connectors.feeds.http.decompress import (
-    ACCEPT_ENCODING,
-    BadCodingError,
-    TooLargeError,
-    decoder_for,
-)
+from connectors.feeds.http.body import Room, read_body
+from connectors.feeds.http.client import Client, Patience
+from connectors.feeds.http.decompress import ACCEPT_ENCODING, BadCodingError, TooLargeError
 from connectors.feeds.http.guard import Guard
 from connectors.feeds.http.network import GuardedBackend, OverheadError, Wire, WireLimitError
 from connectors.feeds.http.trust import Cause, cause_of, trust_store
@@ -36,15 +31,8 @@ ACCEPT: Final = (
 )
 _REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
 _PERMANENT: Final = frozenset((301, 308))
-_SURPLUS_WAIT: Final = 0.1  # seconds; a server that said "close" has closed by then
-_TURN: Final = 256 * 1024
-"""Plain bytes after which others have their turn: half a millisecond of decompression."""
-_TURN_PAUSE: Final = 0.002
-"""Seconds of that turn: 8 MiB take 60 ms longer, and cost a fifth of the loop's time meanwhile."""
 _HOPS_AT_ONCE: Final = 3
 """Redirects that are followed without a pause: hardly a feed has more, and a circle has eleven."""
-
-Room = Callable[[], Awaitable[object]]
 
 
 class Outcome(StrEnum):
@@ -235,7 +223,6 @@ class _Get:
         given_by = asked.validators.given_by
         known = given_by is None or given_by == address.url
         self._given_by = address if known else parse_address(str(given_by))
-        self._before_large = asked.before_large
         # Heads are on the wire as well: a hundred kilobytes for each hop.
         self._wire = Wire(self._limits.max_bytes + 2 * MIB)
         self._status: int | None = None
@@ -323,55 +310,13 @@ class _Get:
             return self.ended(Outcome.GONE, "the publisher says that it is gone for good (410)")
         if status not in (200, 203):
             return self.ended(Outcome.HTTP_ERROR, f"status {status}")
-        body = await self._body(response)
+        limits = self._limits
+        body = await read_body(
+            response, self._wire, limits.max_bytes, limits.large, self._asked.before_large
+        )
         if body is None:
             return self.ended(Outcome.HTTP_ERROR, "the body does not fit its Content-Length")
         return self._usable(Outcome.OK, response, body, moved_to)
-
-    async def _body(self, response: httpcore.Response) -> bytes | None:
-        """The plain body; None when the framing lies about it."""
-        headers, limit = response.headers, self._limits.max_bytes
-        declared = http_headers.get(headers, b"content-length")
-        is_number = declared is not None and declared.isascii() and declared.isdigit()
-        length = int(declared) if declared and is_number and len(declared) < 19 else None
-        if length is not None and length > limit:
-            raise TooLargeError
-        coding = ",".join(http_headers.get_all(headers, b"content-encoding"))
-        decoder = decoder_for(coding, limit)
-        out: list[bytes] = []
-        on_wire = plain = 0
-        turn_ends = _TURN
-        async for piece in pieces(response):
-            self._wire.was_body(len(piece))
-            on_wire += len(piece)
-            if on_wire > limit:
-                raise TooLargeError
-            for step in decoder.feed(piece):
-                out.append(step)
-                plain += len(step)
-                if plain > self._limits.large and self._before_large is not None:
-                    await self._before_large()
-                    self._before_large = None
-                if plain > turn_ends:
-                    # A bomb grows in our hands: others have their turn in between.
-                    turn_ends = plain + _TURN
-                    await asyncio.sleep(_TURN_PAUSE)
-        out.append(decoder.finish())
-        chunked = http_headers.get(headers, b"transfer-encoding") is not None
-        if length is not None and not chunked and await self._has_surplus(response, length):
-            return None
-        return b"".join(out)
-
-    async def _has_surplus(self, response: httpcore.Response, length: int) -> bool:
-        """Whether an HTTP/1 server that closes sent more than it declared: the document is cut."""
-        if response.extensions.get("http_version") == b"HTTP/2":
-            return False
-        if (http_headers.get(response.headers, b"connection") or "").lower() == "close":
-            await self._wire.read_more(_SURPLUS_WAIT)
-        surplus = self._wire.after_body(length)
-        # A whole second answer is no part of this one: it is dropped with the connection. So is
-        # the line end that some servers send behind everything (RFC 9112, 2.2).
-        return bool(surplus.strip(b"\r\n")) and not surplus.startswith(b"HTTP/")
 
     def _usable(
         self, outcome: Outcome, response: httpcore.Response, body: bytes, moved_to: str | None

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -133,6 +134,35 @@ def test_what_a_fault_of_ours_left_in_the_journal_is_completed_by_the_next_round
     bus = _with_journal(store, scene)
     assert _sent(bus) == [b"0-0", b"0-1"]
     assert store.totals().accepted == 2
+
+
+def test_an_article_that_kafka_refuses_for_good_is_rejected_and_the_others_count(
+    store: LossyStore,
+) -> None:
+    (most,) = (t.max_message_bytes for t in topic_specs() if t.name == ARTICLES)
+    poll = _poll(1, 2)
+    large = replace(poll, messages=(poll.messages[0], Outgoing(b"k", b"x" * (most + 1))))
+    bus = _with_journal(store, lambda journal, _: journal.commit(large))
+    assert _sent(bus) == [b"1-0"]
+    totals = store.totals()
+    assert (totals.fetched, totals.accepted, totals.pending) == (2, 1, 0)
+    assert totals.rejected_by_reason == (("undeliverable", 1),)
+
+
+def test_kafka_is_missed_aloud_each_time_that_it_is_away(
+    store: LossyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(journal: Journal, bus: MemoryBus) -> None:
+        for feed in range(2):
+            bus.down = True
+            sending = asyncio.create_task(journal.commit(_poll(feed, 1)))
+            await journal.kafka_away.wait()
+            bus.down = False
+            await sending
+            assert not journal.kafka_away.is_set()
+
+    _with_journal(store, scene)
+    assert sum("Kafka does not take articles" in r.getMessage() for r in caplog.records) == 2
 
 
 def test_a_recovery_leaves_alone_what_is_under_way(store: LossyStore) -> None:

@@ -35,7 +35,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 _GRID_MS: Final = TICK // _MS
 _SNAPSHOT_EVERY: Final = 100
-"""Entries of the log that are applied again after a restore, at most about so many."""
+"""Entries that a restore applies again, at most about so many while the state is small."""
+_ENTRY_BYTES: Final = 100
+"""An entry more for so much of the last snapshot. To apply one again takes as long as to pack about
+250 bytes; so snapshots are two fifths of the work at most, however much a crisis brings."""
 _QUIET_FOR_MS: Final = 48 * 3_600_000
 """How long a topic ticks by itself after its last news; later ticks are made up when news comes."""
 
@@ -79,6 +82,8 @@ class _Watch:
         self.waiting = Waiting(_GRID_MS)
         self.logged = 0
         """Entries since the snapshot."""
+        self.snapshot_bytes = 0
+        """Size of the snapshot."""
 
     def hear(self, placed: Placed) -> int | None:
         """Let it wait for its tick; when that is, if nothing waits for it yet."""
@@ -198,7 +203,8 @@ class _DetectSpikes(beam.DoFn):
             for point in result.points:
                 key = f"{point.topic}/{point.series}"
                 yield TaggedOutput(SERIES, at(until, Keyed(key, encode(point))))
-        if w.logged > _SNAPSHOT_EVERY + 2 * len(w.waiting):
+        enough = max(_SNAPSHOT_EVERY, w.snapshot_bytes // _ENTRY_BYTES)
+        if w.logged > enough + 2 * len(w.waiting):
             self._snapshot(watch, snapshot, since)
         if due is not None and due - w.heard_ms < _QUIET_FOR_MS:
             quiet.set(stamp(due))
@@ -224,8 +230,10 @@ class _DetectSpikes(beam.DoFn):
         w = watch.value
         teller = w.teller.dumps()
         head = (w.last_ms, w.heard_ms, len(teller))
-        state = [number.to_bytes(_NUMBER_BYTES, "big") for number in head]
-        watch.rewrite(snapshot, [b"".join([*state, teller, w.detector.dumps()])])
+        numbers = [number.to_bytes(_NUMBER_BYTES, "big") for number in head]
+        state = b"".join([*numbers, teller, w.detector.dumps()])
+        watch.rewrite(snapshot, [state])
+        w.snapshot_bytes = len(state)
         watch.rewrite(since, [_HEARD + placed.pack() for placed in w.waiting])
         w.logged = len(w.waiting)
 
@@ -243,6 +251,7 @@ class _DetectSpikes(beam.DoFn):
             detector = TopicDetector.loads(state[end:], settings, rules_version=self._rules_version)
             watch = _Watch(detector, teller, last)
             watch.heard_ms = heard
+            watch.snapshot_bytes = len(state)
         else:
             watch = _Watch(
                 TopicDetector(topic, settings, rules_version=self._rules_version),

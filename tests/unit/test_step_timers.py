@@ -1,4 +1,4 @@
-"""What waits for the end of its step has a timer there: one, and never none."""
+"""What waits for the end of its step has a timer there; the state is packed now and then."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from apache_beam.utils.timestamp import Timestamp
 from deploy.bench.pipeline_state import Cell
 from pipeline.contracts.codec import encode
 from pipeline.contracts.records import FeedStatus, Lang, TaggedArticle, TopicTag
-from pipeline.rules.alerts.detector import DetectorSettings
+from pipeline.rules.alerts.detector import DetectorSettings, TopicDetector
 from pipeline.rules.stories.index import StorySettings
 from pipeline.transforms.detect_spikes import _DetectSpikes
 from pipeline.transforms.group_stories import _GroupStories
@@ -106,3 +106,23 @@ def test_what_waits_has_one_timer_at_the_end_of_its_step(
     step.fire(2 * step_ms)
     step.restart(make())
     assert step.hear(step_ms, value) == [2 * step_ms]
+
+
+@pytest.mark.parametrize(("state_bytes", "snapshots"), [(10, 5), (30_000, 2)])
+def test_a_large_state_is_packed_less_often(
+    monkeypatch: pytest.MonkeyPatch, state_bytes: int, snapshots: int
+) -> None:
+    packed = []
+
+    def dumps(_self: TopicDetector) -> bytes:
+        packed.append(1)
+        return bytes(state_bytes)
+
+    monkeypatch.setattr(TopicDetector, "dumps", dumps)
+    step = Step(spikes(), 2, "harbour")
+    # Two entries each: the report, and the tick.
+    for tick in range(270):
+        step.hear(tick * TICK_MS, a_status())
+        step.fire((tick + 1) * TICK_MS)
+
+    assert len(packed) == snapshots

@@ -276,17 +276,6 @@ def test_a_person_hears_the_newest_when_the_channel_comes_back(bench: Bench) -> 
     assert bench.states("b") == ["sent"]
 
 
-def test_an_easing_hides_no_rise(bench: Bench) -> None:
-    bench.take(
-        revision(1, state=AlertState.OPEN),
-        revision(2, state=AlertState.DE_ESCALATED),
-        revision(3, state=AlertState.CLOSED),
-    )
-    person = FakeChannel(pace=Pace(20, timedelta(minutes=2)))
-    bench.work(bench.dispatcher(person))
-    assert person.got == [f"{ALERT.alert_id}-{n}" for n in (1, 3)]
-
-
 def test_a_clock_that_is_set_back_silences_no_channel(bench: Bench) -> None:
     class SetBack(FakeClock):
         by = timedelta(0)

@@ -97,3 +97,27 @@ def test_a_heap_teaches_a_group_no_more_than_three_times_its_usual() -> None:
         assert not exposure.is_flooding(bucket, "g")
         learned.append(exposure.to_json()["groups"]["g"]["model"])
     assert learned[0] == learned[1]
+
+
+def test_an_hour_without_a_part_of_the_feeds_teaches_the_level_but_no_profile() -> None:
+    model = Seasonal(SeasonalSettings())
+    model.learn(7, 4.0, 1.0, 1.0)
+    before = model.copy().to_json()
+    model.learn(8, 2.0, 1.0, 0.5)
+    after = model.to_json()
+    assert [after[k] for k in ("hc", "he", "dc", "de")] == [
+        before[k] for k in ("hc", "he", "dc", "de")
+    ]
+    assert (after["c"], after["n"]) != (before["c"], before["n"])
+
+
+def test_a_busy_group_of_which_nobody_tells_is_missed_by_its_counts_within_the_hour() -> None:
+    exposure = Exposure()
+    first = 240_000 * BUCKETS_AN_HOUR
+    for bucket in range(first, first + 5 * 24 * BUCKETS_AN_HOUR):
+        exposure.record(bucket, "g", 2, 0.0, polled=False)
+        exposure.close(bucket)
+    assert exposure.share(bucket, "g") == 1.0
+    for silent in range(bucket + 1, bucket + 1 + BUCKETS_AN_HOUR):
+        exposure.close(silent)
+    assert exposure.share(silent, "g") < 0.1

@@ -14,6 +14,7 @@ from connectors.feeds.parse.links import clean_link
         ("https://a.example/x?y=1#z", "https://a.example/x?y=1#z"),
         (" \n https://a.example/x\t", "https://a.example/x"),
         ("https://a.example/a b", "https://a.example/a%20b"),
+        ("https://a.example/?a=1&amp;b=2&c&#3;", "https://a.example/?a=1&b=2&c&#3;"),
         ("https://a.exa\nmple/x", "https://a.example/x"),
         ("HTTPS://A.example/", "HTTPS://A.example/"),
         ("https://a.example:8443/x", "https://a.example:8443/x"),

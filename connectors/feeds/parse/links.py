@@ -27,11 +27,12 @@ def clean_link(raw: str | None, base: str | None = None) -> str | None:
     """The address in ``raw``, made absolute by ``base``; None when there is none that is safe.
 
     At most `limits.MAX_LINK` characters, no white space, no control character, no backslash, no
-    user info, host in ASCII. Path and query stay as the feed wrote them.
+    user info, host in ASCII. Path and query stay as the feed wrote them, but for an ampersand that
+    was escaped twice.
     """
     if not raw or len(raw) > 4 * MAX_LINK:
         return None
-    link = _DROPPED.sub("", raw.strip(_EDGES))
+    link = _DROPPED.sub("", raw.strip(_EDGES)).replace("&amp;", "&")
     if not link or len(link) > MAX_LINK:
         return None
     try:

@@ -85,6 +85,11 @@ class Pair:
         """Of the two 99th percentiles."""
         return self.among.p99_ms / self.alone.p99_ms
 
+    @property
+    def added_ratio(self) -> float:
+        """The same without the servers' delays."""
+        return self.among.added_p99_ms / self.alone.added_p99_ms
+
 
 def speeds(seconds: float, say: Callable[[str], None]) -> list[Speed]:
     """For each kind: the connector, and a plain loop in the same run."""
@@ -133,7 +138,8 @@ def isolation(pairs: int, seconds: float, say: Callable[[str], None]) -> list[Pa
             say(
                 f"pair {n + 1}: p99 {pair.alone.p99_ms:.1f} ms alone, {pair.among.p99_ms:.1f} ms"
                 f" among hostile feeds, {pair.ratio:.2f} times; without the servers' delay"
-                f" {pair.alone.added_p99_ms:.1f} and {pair.among.added_p99_ms:.1f} ms"
+                f" {pair.alone.added_p99_ms:.1f} and {pair.among.added_p99_ms:.1f} ms,"
+                f" {pair.added_ratio:.2f} times"
             )
             out.append(pair)
     return out
@@ -171,6 +177,7 @@ def medians(pairs: list[Pair]) -> dict[str, float]:
         "cpu_alone": median(lambda p: p.alone.cpu_share),
         "cpu_among_hostile": median(lambda p: p.among.cpu_share),
         "ratio": median(lambda p: p.ratio),
+        "added_ratio": median(lambda p: p.added_ratio),
     }
 
 

@@ -40,7 +40,7 @@ _BACKLOG_RECORDS: Final = 100
 _POLL_SECONDS: Final = 0.02
 _LIVELY_SECONDS: Final = 5.0
 """A partition is lively for so long after a record: it is read without rest."""
-_IDLE_SECONDS: Final = 0.3
+_IDLE_SECONDS: Final = 0.5
 """Rest between two looks at the end of one that is not: costs latency, saves idle CPU."""
 _AWAY_SECONDS: Final = 1.0
 """Rest when the broker does not answer; the client reconnects by itself."""

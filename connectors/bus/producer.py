@@ -82,6 +82,8 @@ class Producer:
                 self.client.close(grace)
         # `close` gives up before it ends the thread when something is not answered in time. The
         # thread would go on, and send old messages after newer ones of the next producer.
+        # (`pipeline.io.kafka_sink` ends its own like this: neither may import the other, and what
+        # both may import, the contracts, knows no Kafka.)
         sender = self.client._sender
         sender.force_close()
         sender.join(_END_SECONDS)

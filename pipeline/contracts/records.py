@@ -110,7 +110,10 @@ class Article:
 
 @dataclass(frozen=True, slots=True)
 class FeedStatus:
-    """What one connector knows of one group of feeds in one bucket of five minutes."""
+    """What one connector knows of one group of feeds in one bucket of five minutes.
+
+    All that it knows by then: a later report of the same bucket takes the place of this one.
+    """
 
     bucket: datetime
     """Its start."""

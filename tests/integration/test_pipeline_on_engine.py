@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from kafka import KafkaAdminClient
 
+from connectors.bus.topics import ensure_topics
 from deploy.local.flink.engine import EngineSetup
+from deploy.local.job.watch import STATE_IS_NO_USE
 from pipeline.contracts import topics
 from pipeline.contracts.codec import encode
 from pipeline.contracts.records import DeadLetter, Ledger, TaggedArticle
@@ -141,3 +145,22 @@ def test_a_replay_says_the_same_as_the_live_run(bench: Bench) -> None:
     assert bench.rest.job(again).vertices.keys() == vertices
     both = bench.read(topics.TAGGED, TaggedArticle)
     assert sorted(map(encode, both)) == sorted(said + said)
+
+
+def test_a_topic_that_is_made_anew_ends_the_run_in_words_that_bring_a_replay(bench: Bench) -> None:
+    job = bench.submit("one")
+    bench.send(100)
+    bench.wait_for(100, "one")
+    articles = next(s for s in topics.topic_specs() if s.name == topics.ARTICLES)
+    name = bench.prefix + articles.name
+    with closing(KafkaAdminClient(bootstrap_servers=bench.kafka)) as admin:
+        admin.delete_topics([name])
+        await_that(lambda: name not in admin.list_topics(), "the topic is gone")
+    ensure_topics(bench.kafka, [replace(articles, name=name)], replication=1)
+
+    def has_failed() -> bool:
+        bench.send(5)
+        failure = bench.rest.last_failure(job)
+        return failure is not None and any(name in failure[1] for name in STATE_IS_NO_USE)
+
+    await_that(has_failed, "the run fails")

@@ -2,107 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
-import zlib
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 
-from pipeline.contracts.records import (
-    Alert,
-    AlertState,
-    Article,
-    FeedStatus,
-    Lang,
-    SeriesPoint,
-    TaggedArticle,
-    TopicTag,
-)
-from pipeline.rules.alerts import detector
+from pipeline.contracts.records import AlertState, TaggedArticle
 from pipeline.rules.alerts.detector import StateError, TopicDetector
 from pipeline.rules.alerts.points import upper_bound
-
-START = datetime(2026, 3, 2, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-
-
-def tagged(
-    name: str,
-    seen: datetime,
-    *,
-    owner: str,
-    age: timedelta = 5 * MINUTE,
-    level: int = 1,
-    story: str | None = None,
-    backfill: bool = False,
-    lang: Lang = Lang.EN,
-    group: str = "g",
-) -> TaggedArticle:
-    article = Article(
-        article_id=name,
-        feed_id=owner,
-        group=group,
-        publisher=owner,
-        owner=owner,
-        title=f"Report {name}",
-        summary="",
-        link=f"https://{owner}.example/{name}",
-        authors=(),
-        guid=None,
-        published_at=seen - age,
-        seen_at=seen,
-        backfill=backfill,
-    )
-    tag = TopicTag("straits", 1.0, level, ("drill",))
-    return TaggedArticle(article, lang, (tag,), story or name, story or name, False, None, "r1")
-
-
-class Replay:
-    """Drives a detector over five-minute buckets, with ticks as the pipeline makes them."""
-
-    def __init__(self, detector: TopicDetector | None = None) -> None:
-        self.detector = detector or TopicDetector("straits", rules_version="r1")
-        self.now = START
-        self.alerts: list[Alert] = []
-        self.points: list[SeriesPoint] = []
-
-    def until(self, end: datetime, arrivals: list[TaggedArticle], *, feeds: bool = True) -> None:
-        waiting = sorted(arrivals, key=lambda t: t.article.seen_at)
-        while self.now < end:
-            following = self.detector.next_tick(self.now)
-            if waiting and waiting[0].article.seen_at < following:
-                self.detector.observe(waiting.pop(0))
-                continue
-            self.now = following
-            if feeds and self.now.timestamp() % 300 == 0:
-                self.detector.exposure(
-                    FeedStatus(self.now - 5 * MINUTE, "g", polled=4, answered=4, articles=20)
-                )
-            result = self.detector.tick(self.now)
-            self.alerts += result.alerts
-            self.points += result.points
-
-
-def ordinary(days: float, a_day: int = 12, seed: int = 1) -> list[TaggedArticle]:
-    dice = random.Random(seed)
-    return [
-        tagged(
-            f"o{seed}-{i}",
-            START + timedelta(days=dice.uniform(0, days)),
-            owner=f"outlet{dice.randrange(6)}",
-        )
-        for i in range(int(days * a_day))
-    ]
-
-
-def burst(at: datetime, n: int = 12, *, owners: int = 6, **more: object) -> list[TaggedArticle]:
-    return [
-        tagged(f"b{i}-{at:%d%H}", at + i * 4 * MINUTE, owner=f"outlet{i % owners}", **more)  # type: ignore[arg-type]
-        for i in range(n)
-    ]
+from tests.unit.detector_rig import MINUTE, START, Replay, burst, ordinary, state, tagged
 
 
 def test_a_burst_of_independent_reports_opens_one_alert_and_calm_closes_it() -> None:
@@ -304,11 +212,6 @@ def test_one_story_is_never_above_the_upper_bound_where_anything_can_be_counted(
     assert upper_bound(3.0, 3.0) > 3.0
 
 
-def state(detector: TopicDetector) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(zlib.decompress(detector.dumps().partition(b"\n")[2]))
-    return found
-
-
 def test_a_connectors_clock_that_is_ahead_counts_as_the_arrival() -> None:
     replays = Replay(), Replay()
     arrival = START + timedelta(hours=30)
@@ -320,89 +223,6 @@ def test_a_connectors_clock_that_is_ahead_counts_as_the_arrival() -> None:
     right, ahead_of_time = replays
     assert state(ahead_of_time.detector) == state(right.detector)
     assert max(p.bucket for p in ahead_of_time.points) < START + timedelta(hours=60)
-
-
-def test_a_report_from_a_clock_that_is_ahead_counts_as_of_its_arrival() -> None:
-    replays = Replay(), Replay()
-    arrival = START + timedelta(hours=30)
-    for replay, ahead in zip(replays, (timedelta(0), timedelta(days=400)), strict=True):
-        replay.until(arrival, ordinary(1))
-        report = FeedStatus(arrival + ahead, "other", polled=4, answered=2, articles=9)
-        replay.detector.exposure(report, arrival + MINUTE)
-        replay.until(START + timedelta(hours=60), ordinary(2.4, seed=2)[20:])
-
-    right, ahead_of_time = replays
-    assert state(ahead_of_time.detector) == state(right.detector)
-
-
-def test_a_first_report_from_1970_makes_no_feed_a_new_one() -> None:
-    replay = Replay()
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    replay.detector.exposure(FeedStatus(epoch, "other", polled=0, answered=0, articles=0), START)
-    start = START + timedelta(days=3.5)
-    replay.until(start + timedelta(hours=2), ordinary(3.5) + burst(start, level=2))
-    assert replay.alerts, "nobody is on probation"
-
-
-@pytest.mark.parametrize(("others", "raised"), [(4, True), (14, False)])
-def test_a_rush_of_all_news_counts_when_a_third_of_it_is_grave(others: int, raised: bool) -> None:
-    replay = Replay()
-    start = START + timedelta(days=6)
-    grave = [
-        tagged(f"g{i}", start + (i + 15) * MINUTE, owner=f"grave{i}", level=2) for i in range(2)
-    ]
-    plain = [tagged(f"p{i}", start + i * MINUTE, owner=f"plain{i}", level=0) for i in range(others)]
-    replay.until(start + timedelta(hours=1), ordinary(6, a_day=2) + grave + plain)
-    assert bool(replay.alerts) is raised
-
-
-def test_an_owners_further_texts_on_one_event_are_the_same_voice() -> None:
-    def alerts(events: int) -> list[Alert]:
-        replay = Replay()
-        start = START + timedelta(days=6)
-        texts = [
-            replace(tagged(f"v{i}", start + i * MINUTE, owner=f"outlet{i % 3}"), event_id=event)
-            for i in range(12)
-            for event in [f"e{i % events}"]
-        ]
-        replay.until(start + timedelta(hours=1), ordinary(6, a_day=2) + texts)
-        return replay.alerts
-
-    assert alerts(12)
-    assert not alerts(1), "three owners, each heard once"
-
-
-def test_friction_must_stand_out_more_than_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detector, "_FRICTION_PENALTY", 100.0)
-    start = START + timedelta(days=6)
-    for level in (1, 2):
-        replay = Replay()
-        replay.until(start + timedelta(hours=2), ordinary(6) + burst(start, level=level))
-        assert bool(replay.alerts) is (level == 2)
-
-
-@pytest.mark.parametrize("heap", [False, True])
-def test_of_a_group_that_brings_a_heap_only_the_last_half_hour_is_news(heap: bool) -> None:
-    replay = Replay()
-    start = START + timedelta(days=6)
-    old = burst(start, level=2, age=40 * MINUTE)
-    replay.until(start, ordinary(6))
-    if heap:
-        report = FeedStatus(start - 5 * MINUTE, "g", 4, 4, articles=2000, connector="other")
-        replay.detector.exposure(report, start)
-    replay.until(start + 35 * MINUTE, old)
-    assert bool(replay.alerts) is not heap
-
-
-def test_a_reprint_of_three_days_later_is_no_new_story() -> None:
-    replay = Replay()
-    again = START + timedelta(days=3)
-    first = tagged("a", START + MINUTE, owner="outlet0", story="s")
-    reprint = tagged("b", again, owner="outlet1", story="s")
-    other = tagged("c", again, owner="outlet2")
-    replay.until(again + 10 * MINUTE, [first, reprint, other])
-    counted = [p.independent for p in replay.points if p.bucket == again - 5 * MINUTE]
-    assert max(counted) == 1
 
 
 def test_an_outlet_that_is_silent_for_long_takes_no_place_among_the_clocks() -> None:

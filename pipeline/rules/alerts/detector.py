@@ -33,7 +33,7 @@ from pipeline.rules.alerts.lifecycle import Episode, Moment
 from pipeline.rules.alerts.points import point
 from pipeline.rules.alerts.severity import corroborated_level, severity_of
 from pipeline.rules.baseline.completeness import Completeness
-from pipeline.rules.baseline.exposure import KEEP_BUCKETS, Exposure
+from pipeline.rules.baseline.exposure import Exposure, counts_for
 from pipeline.rules.baseline.late import Counted
 from pipeline.rules.spikes.series import SeriesCore
 from pipeline.rules.spikes.spike import USUAL_SENSITIVITY, Spike, SpikeSettings, sensitivity_for
@@ -200,13 +200,8 @@ class TopicDetector:
 
     def _record(self, status: FeedStatus) -> None:
         newest = self._escalation.bucket
-        # A connector's clock may be ahead: it tells of what has been, so of now at most.
-        bucket = min(seconds(status.bucket) // BUCKET, newest)
-        if bucket <= newest - KEEP_BUCKETS:
-            # Nothing looks back so far. A clock that stands in 1970 when its connector starts would
-            # make all feeds but that first one new ones.
-            return
-        if self._exposure.report(bucket, status) and bucket < newest:
+        bucket = counts_for(seconds(status.bucket) // BUCKET, newest)
+        if bucket is not None and self._exposure.report(bucket, status) and bucket < newest:
             self._touched.add(bucket)
 
     def _take(self, tagged: TaggedArticle, arrival: int) -> int:

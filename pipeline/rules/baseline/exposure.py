@@ -34,6 +34,16 @@ _SILENT: Final = 3
 _MOSTLY_DOWN: Final = 0.5
 
 
+def counts_for(bucket: int, newest: int) -> int | None:
+    """The bucket that a report on ``bucket`` counts for when ``newest`` is open; None: no more.
+
+    A connector whose clock is ahead tells of what has been, so of now at most. Nothing looks back
+    beyond what is kept, and one whose clock stood in 1970 would make all other feeds new ones.
+    """
+    bucket = min(bucket, newest)
+    return bucket if bucket > newest - KEEP_BUCKETS else None
+
+
 class _Group:
     """One group of feeds: its ordinary totals, and what it delivered in the last day."""
 

@@ -68,7 +68,7 @@ class StorySettings:
     window: timedelta = timedelta(hours=72)
     limits: Limits = LIMITS
     max_items: int = 50_000
-    """The bound on memory (4 to 6 kB an item). Beyond it the house with most loses its oldest,
+    """The bound on memory (3 to 5 kB an item). Beyond it the house with most loses its oldest,
     however young: a flood of one outlet shortens nobody else's window."""
 
 

@@ -49,8 +49,11 @@ taskmanager.memory.network.max: 64m
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 1000000
 restart-strategy.fixed-delay.delay: 1s
-heartbeat.interval: 2000
-heartbeat.timeout: 10000
+# Who beats and who listens are in one process: a beat that is late tells of a busy machine only, and
+# what is not answered in ten seconds there would cost the job a restart. The supervisor sees to a
+# process that hangs.
+heartbeat.interval: 10000
+heartbeat.timeout: 300000
 metrics.reporters: prom
 metrics.reporter.prom.factory.class: org.apache.flink.metrics.prometheus.PrometheusReporterFactory
 metrics.reporter.prom.port: {metrics_port}

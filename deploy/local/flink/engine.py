@@ -49,9 +49,8 @@ taskmanager.memory.network.max: 64m
 restart-strategy.type: fixed-delay
 restart-strategy.fixed-delay.attempts: 1000000
 restart-strategy.fixed-delay.delay: 1s
-# Who beats and who listens are in one process: a beat that is late tells of a busy machine only, and
-# what is not answered in ten seconds there would cost the job a restart. The supervisor sees to a
-# process that hangs.
+# Who beats and who listens are in one process: a late beat tells of a busy machine only, and must
+# not cost the job a restart. The supervisor sees to a process that hangs.
 heartbeat.interval: 10000
 heartbeat.timeout: 300000
 metrics.reporters: prom

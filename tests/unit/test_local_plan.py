@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import random
 import shutil
 import socket
 import threading
@@ -22,7 +21,6 @@ from deploy.local.flink.rest import FlinkRest, JobView
 from deploy.local.job.our_jobs import OurJobs
 from deploy.local.layout import Layout
 from deploy.local.setup import java
-from deploy.local.supervise.backoff import Backoff
 from deploy.local.supervise.home_lock import home_lock
 from deploy.local.supervise.log_files import RotatingLog
 from deploy.settings import Settings
@@ -236,33 +234,6 @@ def test_without_a_java_the_message_says_how_to_get_one(
 
     with pytest.raises(Fault, match=r"is version 8.*run\.sh install"):
         java.find_java()
-
-
-def test_backoff_grows_to_its_limit_and_forgets_after_a_long_run() -> None:
-    backoff = Backoff(first_s=1, limit_s=8, calm_s=60, dice=random.Random(1))
-
-    waits = [backoff.after(ran_s=0) for _ in range(6)]
-    backoff.after(ran_s=61)
-    again = backoff.after(ran_s=0)
-
-    assert all(0.75 * w <= x <= 1.25 * w for w, x in zip([1, 2, 4, 8, 8, 8], waits, strict=True))
-    assert 1.5 <= again <= 2.5
-
-
-def test_a_part_that_worked_for_a_while_is_back_at_once_however_often_it_was_killed() -> None:
-    backoff = Backoff(first_s=1, limit_s=8, calm_s=60, dice=random.Random(1))
-
-    waits = [backoff.after(ran_s=20) for _ in range(6)]
-
-    assert waits == [0] * 6
-
-
-def test_a_part_that_fails_all_night_is_still_tried_in_the_morning() -> None:
-    backoff = Backoff()
-
-    waits = [backoff.after(ran_s=0) for _ in range(3_000)]
-
-    assert 22.5 <= waits[-1] <= 37.5
 
 
 def test_a_log_keeps_the_newest_lines_in_a_bounded_number_of_bytes(tmp_path: Path) -> None:

@@ -128,7 +128,9 @@ def feeds(
         for record in memory:
             typer.echo(json.dumps(record))
         for pair in pairs:
-            typer.echo(json.dumps(asdict(pair) | {"ratio": pair.ratio}))
+            typer.echo(
+                json.dumps(asdict(pair) | {"ratio": pair.ratio, "added_ratio": pair.added_ratio})
+            )
         if pairs:
             typer.echo(json.dumps(medians(pairs)))
         return
@@ -148,7 +150,7 @@ def feeds(
             f"{m['p99_among_hostile_ms']:.1f} ms among 30 % hostile: {m['ratio']:.2f} times; "
             f"p50 {m['p50_alone_ms']:.1f} and {m['p50_among_hostile_ms']:.1f} ms; "
             f"without the servers' delay p99 {m['added_p99_alone_ms']:.1f} and "
-            f"{m['added_p99_among_hostile_ms']:.1f} ms, p50 {m['added_p50_alone_ms']:.1f} and "
+            f"{m['added_p99_among_hostile_ms']:.1f} ms, {m['added_ratio']:.2f} times, p50 {m['added_p50_alone_ms']:.1f} and "
             f"{m['added_p50_among_hostile_ms']:.1f} ms; "
             f"polls {m['polls_alone']:,.0f} and {m['polls_among_hostile']:,.0f}"
         )

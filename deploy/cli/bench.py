@@ -150,8 +150,8 @@ def feeds(
             f"{m['p99_among_hostile_ms']:.1f} ms among 30 % hostile: {m['ratio']:.2f} times; "
             f"p50 {m['p50_alone_ms']:.1f} and {m['p50_among_hostile_ms']:.1f} ms; "
             f"without the servers' delay p99 {m['added_p99_alone_ms']:.1f} and "
-            f"{m['added_p99_among_hostile_ms']:.1f} ms, {m['added_ratio']:.2f} times, p50 {m['added_p50_alone_ms']:.1f} and "
-            f"{m['added_p50_among_hostile_ms']:.1f} ms; "
+            f"{m['added_p99_among_hostile_ms']:.1f} ms: {m['added_ratio']:.2f} times; "
+            f"p50 {m['added_p50_alone_ms']:.1f} and {m['added_p50_among_hostile_ms']:.1f} ms; "
             f"polls {m['polls_alone']:,.0f} and {m['polls_among_hostile']:,.0f}"
         )
 

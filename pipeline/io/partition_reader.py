@@ -97,20 +97,21 @@ class PartitionReader:
         if partitions > self._of:
             raise self._changed(f"is one of {partitions} by now, of {self._of} when the run began")
         # Asked after `now`, so what was appended before is below the end that the broker named.
-        return now if ends[self._partition] <= self._passed() else None
+        end = ends[self._partition]
+        return now if end <= self._position or end <= self._client_position() else None
 
     def close(self) -> None:
         """Disconnect."""
         self._consumer.close()
 
-    def _passed(self) -> int:
-        """The offset before which nothing is left to read.
+    def _client_position(self) -> int:
+        """Where the client reads on; it may go to the network for it.
 
-        The client is ahead of what we got where the log has no records any more: those that
-        retention took before we came, however many, and those that only mark a transaction.
+        It is ahead of what we got where the log has no records any more: those that retention took
+        before we came, however many, and those that only mark a transaction.
         """
-        client = self._consumer.position(self._partition, timeout_ms=int(_ANSWER_SECONDS * 1000))
-        return max(self._position, -1 if client is None else client)
+        found = self._consumer.position(self._partition, timeout_ms=int(_ANSWER_SECONDS * 1000))
+        return -1 if found is None else int(found)
 
     def _changed(self, what: str) -> LogChangedError:
         return LogChangedError(f"{self._partition.topic}/{self._partition.partition}", what)

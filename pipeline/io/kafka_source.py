@@ -40,7 +40,7 @@ _BACKLOG_RECORDS: Final = 100
 _POLL_SECONDS: Final = 0.02
 _LIVELY_SECONDS: Final = 5.0
 """A partition is lively for so long after a record: it is read without rest."""
-_IDLE_SECONDS: Final = 0.5
+_IDLE_SECONDS: Final = 0.3
 """Rest between two looks at the end of one that is not: costs latency, saves idle CPU."""
 _AWAY_SECONDS: Final = 1.0
 """Rest when the broker does not answer; the client reconnects by itself."""
@@ -199,16 +199,15 @@ class _Read(beam.DoFn):
         reader.seek(tracker.current_restriction().start)
         start, hold = time.monotonic(), _HOLD_SECONDS
         while time.monotonic() < start + hold:
-            is_quiet = reader.quiet_seconds() >= _LIVELY_SECONDS
-            if is_quiet and _knows_end(reader, watermark):
-                # A poll that finds nothing would be the dearest part of an idle service.
-                tracker.defer_remainder(Duration(seconds=_IDLE_SECONDS))
-                return
             records = reader.poll(BATCH_RECORDS, _POLL_SECONDS)
             if not records:
-                if not is_quiet:
-                    _knows_end(reader, watermark)
-                continue
+                known = reader.complete_until(_ASK_SECONDS)
+                if known is not None:
+                    _advance(watermark, Timestamp(known - _MARGIN_SECONDS))
+                if reader.quiet_seconds() < _LIVELY_SECONDS:
+                    continue
+                tracker.defer_remainder(Duration(seconds=_IDLE_SECONDS))
+                return
             hold = _BACKLOG_SECONDS if len(records) >= _BACKLOG_RECORDS else _HOLD_SECONDS
             # The last offset of the batch claims all before it.
             if not tracker.try_claim(records[-1].offset):
@@ -219,15 +218,6 @@ class _Read(beam.DoFn):
             )
             _advance(watermark, Timestamp(micros=last * 1000))
         tracker.defer_remainder(Duration(seconds=0))
-
-
-def _knows_end(reader: PartitionReader, watermark: Any) -> bool:
-    """Whether the broker says, asked now, that nothing is left to read; then time goes on."""
-    known = reader.complete_until(_ASK_SECONDS)
-    if known is None:
-        return False
-    _advance(watermark, Timestamp(known - _MARGIN_SECONDS))
-    return True
 
 
 def _advance(watermark: Any, to: Timestamp) -> None:

@@ -42,6 +42,8 @@ from pipeline.transforms.wire import (
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_KEY: Final = bytes(16)
+_MOST_FEEDS: Final = 10_000_000
+"""In a status: far beyond any list of feeds; a larger number would blind its group for days."""
 
 
 class Tagging(Protocol):
@@ -155,7 +157,7 @@ class _DecodeStatus(beam.DoFn):
     def process(self, batch: RawBatch) -> Iterator[Any]:
         for record in batch.records:
             try:
-                status = decode(FeedStatus, record.value)
+                status = _status(record.value)
             except DecodeError as e:
                 yield _dead("DecodeStatus", e.reason, e.detail, batch, record)
                 continue
@@ -177,6 +179,17 @@ def _article(data: bytes | None) -> Article:
     if not 0 <= article.revision <= MAX_REVISION:
         raise DecodeError(DeadReason.BAD_FIELD, f"revision: not in 0 to {MAX_REVISION}")
     return article
+
+
+def _status(data: bytes | None) -> FeedStatus:
+    status = decode(FeedStatus, data)
+    for name in ("polled", "answered", "articles", "feeds"):
+        if not 0 <= getattr(status, name) <= _MOST_FEEDS:
+            raise DecodeError(DeadReason.BAD_FIELD, f"{name}: not in 0 to {_MOST_FEEDS}")
+    for name in ("group", "connector"):
+        if len(getattr(status, name)) > LARGEST_ID:
+            raise DecodeError(DeadReason.BAD_FIELD, f"{name}: more than {LARGEST_ID} characters")
+    return status
 
 
 def _dead_row(record: RawRecord) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.contracts.codec import encode
-from pipeline.contracts.records import AlertState, DeadReason, Lang, Ledger
+from pipeline.contracts.records import AlertState, DeadReason, FeedStatus, Lang, Ledger
 from pipeline.transforms.kept import Memory
 
 
@@ -103,6 +103,26 @@ def test_an_article_too_large_for_the_records_made_of_it_is_a_dead_letter(
 
     assert [d.reason for d in out.dead] == [DeadReason.TOO_LARGE, DeadReason.BAD_FIELD]
     assert [t.article.summary for t in out.tagged] == [""]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"answered": 2**70}, {"polled": -1}, {"feeds": 10_000_001}, {"group": "g" * 257}],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_a_feed_status_that_no_list_of_feeds_can_give_is_a_dead_letter(
+    world: Any, run: Callable[..., Any], wrong: dict[str, Any]
+) -> None:
+    feeds = world.Log("feeds")
+    status = FeedStatus(world.START, "wires", polled=3, answered=3, articles=1, feeds=3)
+    feeds.append(replace(status, **wrong), world.START)
+    feeds.append(status, world.START)
+
+    out = run(world.Log("articles").batches(), feeds.batches())
+
+    assert [(d.reason, d.offset, d.error.split(":")[0]) for d in out.dead] == [
+        (DeadReason.BAD_FIELD, 0, next(iter(wrong)))
+    ]
 
 
 def test_repeats_are_found_across_days_and_batches(world: Any, run: Callable[..., Any]) -> None:

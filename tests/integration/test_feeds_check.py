@@ -38,4 +38,4 @@ def test_each_feed_has_a_line_that_says_why_it_is_no_good(
     assert "bad_feed" in lines["page"]
     assert "bad_feed" in lines["empty"]
     assert "gone: " in lines["gone"]
-    assert "only http and https" in said
+    assert "address 6: write the whole address" in said

@@ -21,7 +21,6 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._calls = folder / "calls"
-        self._environment: dict[str, str] = {}
         shutil.copy(ROOT / "run.sh", folder)
         (folder / "pyproject.toml").touch()
         (folder / "deploy" / "locks").mkdir(parents=True)
@@ -32,6 +31,14 @@ class Checkout:
         for name in ("python", "pip", "straitwatch", "ruff", "lint-imports", "mypy"):
             (programs / name).write_text(NOTES)
             (programs / name).chmod(0o755)
+        # No more is on the PATH than `run.sh` itself needs, whatever this machine has.
+        self._programs = folder / "programs"
+        self._programs.mkdir()
+        for name in ("bash", "sh", "cat", "cksum", "dirname", "sed", "head"):
+            (self._programs / name).symlink_to(shutil.which(name) or name)
+        (self._programs / "java").write_text("#!/bin/sh\necho 'openjdk version \"21.0.1\"' >&2\n")
+        (self._programs / "java").chmod(0o755)
+        self._environment = {"PATH": str(self._programs), "JAVA_HOME": ""}
 
     def run(self, *arguments: str) -> list[str]:
         """What was called."""
@@ -51,12 +58,8 @@ class Checkout:
         )
 
     def lose_java(self) -> None:
-        """From now on there is no more on the PATH than `run.sh` itself needs."""
-        programs = self._folder / "programs"
-        programs.mkdir()
-        for name in ("bash", "sh", "cat", "cksum", "dirname", "sed", "head"):
-            (programs / name).symlink_to(shutil.which(name) or name)
-        self._environment = {"PATH": str(programs), "JAVA_HOME": ""}
+        """From now on there is none on the PATH."""
+        (self._programs / "java").unlink()
 
     def lose_network(self) -> None:
         """From now on there are no packages to be had."""

@@ -11,29 +11,20 @@ import psutil
 from deploy.demo.stage import Service
 
 _PARTS: Final = ("kafka", "engine", "workers", "pipeline", "feeds", "desk", "supervisor")
-FROM, TO = 0.1, 0.9
-"""The middle of a backlog, where nothing starts and nothing runs dry."""
 
 ByPart = dict[str, float]
 
 
 class Meter:
-    """Processor time while the middle of the backlog is read."""
+    """Processor time from here on; what has ended by then is not in it."""
 
-    def __init__(self, service: Service, total: int) -> None:
-        self._service, self._total = service, total
-        self._looks: list[tuple[int, dict[str, dict[int, float]]]] = []
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._before = _cpu(service)
 
-    def look(self, counted: int) -> None:
-        """So many are counted by now."""
-        self._looks.append((counted, _cpu(self._service)))
-
-    def us(self) -> ByPart:
-        """Microseconds an article, by part."""
-        middle = [look for look in self._looks if FROM <= look[0] / self._total <= TO]
-        (first, before), *_, (last, after) = middle if len(middle) > 1 else self._looks
-        spent = _spent(before, after)
-        return {part: seconds / max(last - first, 1) * 1e6 for part, seconds in spent.items()}
+    def seconds(self) -> ByPart:
+        """So far, by part."""
+        return _spent(self._before, _cpu(self._service))
 
 
 def idle(service: Service, seconds: float) -> tuple[ByPart, ByPart]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from deploy.bench import processor
 from deploy.bench.articles import make_texts
+from deploy.bench.pipeline import Replay
 from deploy.topic_files import load_topics
 from pipeline.rules.tagging.tagger import Tagger
 
@@ -30,15 +28,11 @@ def test_the_rest_is_on_none_and_every_text_has_its_size() -> None:
     assert all(1_190 < len((title + summary).encode()) <= 1_200 for title, summary in texts)
 
 
-def test_only_processor_time_of_the_middle_of_the_backlog_counts(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # The start took 50 s, the middle 2 s for 800 articles, the end 7 s.
-    looks = iter([{"workers": {1: 0.0}}, {"workers": {1: 50.0}}, {"workers": {1: 52.0}}])
-    monkeypatch.setattr(processor, "_cpu", lambda _: next(looks, {"workers": {1: 59.0}}))
-    service: Any = None
-    meter = processor.Meter(service, 1_000)
-    for counted in (0, 100, 900, 1_000):
-        meter.look(counted)
+def test_what_a_replay_takes_to_start_is_not_counted_for_its_articles() -> None:
+    start = Replay(8.0, {"workers": 12.0, "engine": 6.0})
+    whole = Replay(28.0, {"workers": 32.0, "engine": 5.9, "kafka": 1.0})
 
-    assert meter.us() == {"workers": pytest.approx(2.0 / 800 * 1e6)}
+    rate, us = whole.beyond(start, 200_000)
+
+    assert rate == pytest.approx(10_000)
+    assert us == pytest.approx({"workers": 100.0, "engine": 0.0, "kafka": 5.0})
